@@ -1,0 +1,28 @@
+"""Names of the Celery queues, and the mapping between a model and its queue (wire contract, section 4.2)."""
+
+from typing import Final
+
+from qanat.contract.statuses import RunMode
+
+V1_RECORDS: Final = "celery"
+"""Results and registrations of V1 workers; consumed by the worker monitor."""
+
+V2_RECORDS: Final = "celery-v2"
+"""Results and registrations of V2 workers, and the server-side sub-tasks; consumed by the worker monitor."""
+
+TASK_CONTROLLER: Final = "task-controller"
+INTERNAL_WORKER: Final = "oasis-internal-worker"
+WORKER_BROADCAST: Final = "model-worker-broadcast"
+
+MAX_PRIORITY: Final = 10
+
+
+def model_queue(*, supplier_id: str, model_id: str, version_id: str, run_mode: RunMode) -> str:
+    """Return the queue on which workers of a model take work of ``run_mode``."""
+    queue = f"{supplier_id}-{model_id}-{version_id}"
+    return f"{queue}-v2" if run_mode is RunMode.V2 else queue
+
+
+def records_queue(run_mode: RunMode) -> str:
+    """Return the queue whose consumer records the results of ``run_mode``."""
+    return V2_RECORDS if run_mode is RunMode.V2 else V1_RECORDS

@@ -1,0 +1,69 @@
+"""Names of the Celery tasks, each written once, and the types of what they carry.
+
+Names of sub-tasks and of the registration tasks are those of the wire contract (sections 4.2, 4.5 and 5.1); fields of
+payloads are only ever added, so that old and new processes understand each other during a rolling restart.
+"""
+
+from typing import Any, Final, TypedDict
+
+# Doorbells of our own: they carry ids, never facts.
+WAKE_CONTROLLER: Final = "qanat.wake_controller"
+RUN_STEP: Final = "qanat.run_step"
+RECORD_STEP: Final = "qanat.record_step"
+CANCEL_STEPS: Final = "qanat.cancel_steps"
+HOUSEKEEPING: Final = "qanat.housekeeping"
+DIGEST: Final = "qanat.digest"
+
+# Registration of model workers.
+REGISTER_V1: Final = "run_register_worker"
+REGISTER_V2: Final = "run_register_worker_v2"
+
+# V1: one task does the whole of a phase.
+GENERATE_INPUT: Final = "generate_input"
+RUN_ANALYSIS: Final = "run_analysis"
+RECORD_GENERATE_INPUT: Final = "record_generate_input_result"
+RECORD_RUN_ANALYSIS: Final = "record_run_analysis_result"
+
+# V2: generation of inputs.
+PREPARE_INPUT_GENERATION_PARAMS: Final = "prepare_input_generation_params"
+PRE_ANALYSIS_HOOK: Final = "pre_analysis_hook"
+PREPARE_KEYS_FILE_CHUNK: Final = "prepare_keys_file_chunk"
+COLLECT_KEYS: Final = "collect_keys"
+WRITE_INPUT_FILES: Final = "write_input_files"
+RECORD_INPUT_FILES: Final = "record_input_files"
+CLEANUP_INPUT_GENERATION: Final = "cleanup_input_generation"
+
+# V2: losses.
+PREPARE_LOSSES_GENERATION_PARAMS: Final = "prepare_losses_generation_params"
+PREPARE_LOSSES_GENERATION_DIRECTORY: Final = "prepare_losses_generation_directory"
+GENERATE_LOSSES_CHUNK: Final = "generate_losses_chunk"
+GENERATE_LOSSES_OUTPUT: Final = "generate_losses_output"
+RECORD_LOSSES_FILES: Final = "record_losses_files"
+CLEANUP_LOSSES_GENERATION: Final = "cleanup_losses_generation"
+
+
+class StepDoorbell(TypedDict):
+    """Arguments of ``RUN_STEP`` and ``RECORD_STEP``: a step may be claimed with this fence."""
+
+    step_id: int
+    fence: int
+
+
+class WorkerVersions(TypedDict):
+    """What a worker reports of its software; the keys are those of the wire contract, section 5.1."""
+
+    oasislmf: str
+    ktools: str
+    platform: str
+    # The two remaining keys contain a dash: "ods-tools" and "oed-schema".
+
+
+class Registration(TypedDict):
+    """Keyword form of the positional arguments of ``REGISTER_V1`` and ``REGISTER_V2``."""
+
+    supplier: str
+    model: str
+    version: str
+    settings: dict[str, Any] | None
+    versions: dict[str, str]
+    config: dict[str, Any] | None
