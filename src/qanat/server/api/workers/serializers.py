@@ -1,0 +1,90 @@
+"""The bodies that workers send, checked; the shapes are those of ``contract.worker_protocol``."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from qanat.contract.statuses import FailureClass
+from qanat.server.runs.projection import FileRef
+
+Fields = serializers.Serializer[Any]
+
+
+class HelloFields(Fields):
+    """A worker's sign of life."""
+
+    worker = serializers.CharField(max_length=255)
+    queues = serializers.ListField(child=serializers.CharField(max_length=255))
+    slots = serializers.IntegerField(min_value=0)
+    draining = serializers.BooleanField()
+    versions = serializers.DictField(child=serializers.CharField(allow_blank=True))
+
+
+class ClaimFields(Fields):
+    """The wish to run a step."""
+
+    fence = serializers.IntegerField(min_value=1)
+    worker = serializers.CharField(max_length=255)
+
+
+class HeartbeatFields(Fields):
+    """A running step's sign of life."""
+
+    resources = serializers.DictField(allow_null=True, required=False)
+    events_done = serializers.IntegerField(min_value=0, required=False)
+    events_total = serializers.IntegerField(min_value=0, required=False)
+
+
+class OutputFields(Fields):
+    """A file that the attempt has stored."""
+
+    label = serializers.CharField(max_length=255)
+    key = serializers.CharField(max_length=255)
+    filename = serializers.CharField(max_length=255)
+    content_type = serializers.CharField(max_length=255)
+    size = serializers.IntegerField(min_value=0)
+
+
+class CommitFields(Fields):
+    """A step's success."""
+
+    outputs = OutputFields(many=True)
+    result = serializers.DictField()
+    resources = serializers.DictField(allow_null=True, required=False)
+
+
+class FailureFields(Fields):
+    """An attempt's failure."""
+
+    failure_class = serializers.ChoiceField(choices=[member.value for member in FailureClass])
+    message = serializers.CharField(allow_blank=True, trim_whitespace=False)
+    traceback = serializers.CharField(allow_blank=True, trim_whitespace=False)
+    exit_code = serializers.IntegerField(allow_null=True)
+    signal = serializers.IntegerField(allow_null=True)
+    resources = serializers.DictField(allow_null=True, required=False)
+    outputs = OutputFields(many=True)
+    no_keys = serializers.BooleanField(required=False, default=False)
+
+
+def checked(fields: type[Fields], data: object) -> dict[str, Any]:
+    """Return the checked body.
+
+    Raises:
+        ValidationError: with the field and a sentence.
+    """
+    body = fields(data=data)
+    body.is_valid(raise_exception=True)
+    return dict(body.validated_data)
+
+
+def file_refs(outputs: list[dict[str, Any]], *, prefix: str) -> dict[str, FileRef]:
+    """Return the stored outputs by label; only objects that this attempt stored itself may be named.
+
+    Raises:
+        ValidationError: an output lies elsewhere.
+    """
+    for output in outputs:
+        if not output["key"].startswith(f"{prefix}/"):
+            message = f"'{output['key']}' was not stored by this attempt."
+            raise serializers.ValidationError({"outputs": [message]})
+    return {output["label"]: FileRef.from_json(output) for output in outputs}

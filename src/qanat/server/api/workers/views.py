@@ -1,0 +1,258 @@
+"""The workers' endpoints: translate in, one call of the engine, translate out."""
+
+import mimetypes
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import PurePath
+from typing import Any, BinaryIO
+
+from django.conf import settings
+from django.http import FileResponse, Http404
+from rest_framework import status
+from rest_framework.exceptions import APIException
+from rest_framework.parsers import BaseParser, JSONParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from qanat.contract.statuses import FailureClass
+from qanat.contract.worker_protocol import HelloAnswer, InputFile, OutputFile, StepSpec
+from qanat.server.api.workers.serializers import (
+    ClaimFields,
+    CommitFields,
+    FailureFields,
+    HeartbeatFields,
+    HelloFields,
+    checked,
+    file_refs,
+)
+from qanat.server.api.workers.tokens import require_step_token, require_worker_key, step_token
+from qanat.server.files.storage import storage
+from qanat.server.runs import claims, clock
+from qanat.server.runs.claims import Claimed, StepRefused
+from qanat.server.runs.commit import commit
+from qanat.server.runs.failure import AttemptFailed, fail
+from qanat.server.runs.steps import inputs_of, outputs_so_far
+
+HELLO_EVERY_SECONDS = 15.0
+COPY_BYTES = 2**20
+CONTENT_TYPES = {
+    ".gz": "application/gzip",
+    ".csv": "text/csv",
+    ".json": "application/json",
+    ".txt": "text/plain",
+    ".parquet": "application/octet-stream",
+}
+
+
+class Refused(APIException):
+    """The fence is stale: the worker discards what it made."""
+
+    status_code = status.HTTP_409_CONFLICT
+
+
+class AnyBytes(BaseParser):
+    """Leaves the body as a stream, whatever its type."""
+
+    media_type = "*/*"
+
+    def parse(self, stream: BinaryIO, media_type: str | None = None, parser_context: object = None) -> BinaryIO:
+        """Return the stream unread."""
+        del media_type, parser_context
+        return stream
+
+
+class WorkerView(APIView):
+    """An endpoint whose caller proves itself by worker key or step token, not as a user."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    parser_classes = (JSONParser,)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Answer 409 where the engine refuses."""
+        return super().handle_exception(Refused(str(exc)) if isinstance(exc, StepRefused) else exc)
+
+
+def lease() -> timedelta:
+    """Return how long a claim or heartbeat holds a step."""
+    return timedelta(seconds=settings.QANAT.lease_seconds)
+
+
+class Hello(WorkerView):
+    """``workers/hello/``."""
+
+    def post(self, request: Request) -> Response:
+        """Note that the worker lives."""
+        require_worker_key(request)
+        claims.hello(**checked(HelloFields, request.data), now=clock.now())
+        return Response(HelloAnswer(every_seconds=HELLO_EVERY_SECONDS))
+
+
+class Claim(WorkerView):
+    """``workers/steps/{id}/claim/``."""
+
+    def post(self, request: Request, step_id: int) -> Response:
+        """Give the step to the worker."""
+        require_worker_key(request)
+        wish = checked(ClaimFields, request.data)
+        claimed = claims.claim(
+            step_id=step_id, fence=wish["fence"], worker=wish["worker"], lease=lease(), now=clock.now()
+        )
+        return Response(_spec(claimed))
+
+
+class Heartbeat(WorkerView):
+    """``workers/steps/{id}/heartbeat/``."""
+
+    def post(self, request: Request, step_id: int) -> Response:
+        """Extend the lease and say what to do."""
+        fence = require_step_token(request, step_id=step_id)
+        beat = checked(HeartbeatFields, request.data)
+        now = clock.now()
+        verdict = claims.heartbeat(
+            step_id=step_id, fence=fence, lease=lease(), now=now, resources=beat.get("resources")
+        )
+        if "events_total" in beat and verdict in {"continue", "drain"}:
+            claims.progress(
+                step_id=step_id, events_done=beat.get("events_done", 0), events_total=beat["events_total"], now=now
+            )
+        return Response({"verdict": verdict})
+
+
+class Input(WorkerView):
+    """``workers/steps/{id}/inputs/{label}/``."""
+
+    def get(self, request: Request, step_id: int, label: str) -> FileResponse:
+        """Stream one of the files that the step reads."""
+        step = claims.held(step_id=step_id, fence=require_step_token(request, step_id=step_id))
+        inputs = inputs_of(step, produced=outputs_so_far(step.run, before_position=step.position))
+        if label not in inputs:
+            message = f"The step does not read '{label}'."
+            raise Http404(message)
+        return FileResponse(storage().open(inputs[label].key), content_type="application/octet-stream")
+
+
+class Output(WorkerView):
+    """``workers/steps/{id}/outputs/{label}/``."""
+
+    parser_classes = (AnyBytes,)
+
+    def put(self, request: Request, step_id: int, label: str) -> Response:
+        """Store an output of this attempt; it means nothing until the step is committed."""
+        step = claims.held(step_id=step_id, fence=require_step_token(request, step_id=step_id))
+        filename = PurePath(request.query_params.get("filename", label)).name
+        suffix = "".join(PurePath(filename).suffixes[-2:])
+        key = f"{claims.attempt_prefix(step)}/{uuid.uuid4().hex}{suffix}"
+        size = storage().write(key, _blocks(request.data))
+        content_type = CONTENT_TYPES.get(PurePath(filename).suffix) or mimetypes.guess_type(filename)[0]
+        return Response(
+            OutputFile(
+                label=label,
+                key=key,
+                filename=filename,
+                content_type=content_type or "application/octet-stream",
+                size=size,
+            )
+        )
+
+
+class Log(WorkerView):
+    """``workers/steps/{id}/log/``."""
+
+    parser_classes = (AnyBytes,)
+
+    def post(self, request: Request, step_id: int) -> Response:
+        """Keep a piece of the attempt's log."""
+        fence = require_step_token(request, step_id=step_id)
+        try:
+            offset = int(request.query_params.get("offset", "0"))
+        except ValueError:
+            return Response({"offset": ["A whole number is required."]}, status=status.HTTP_400_BAD_REQUEST)
+        text = b"".join(_blocks(request.data))
+        return Response({"size": claims.append_log(step_id=step_id, fence=fence, offset=offset, text=text)})
+
+
+class Commit(WorkerView):
+    """``workers/steps/{id}/commit/``."""
+
+    def post(self, request: Request, step_id: int) -> Response:
+        """Make the outputs facts."""
+        fence = require_step_token(request, step_id=step_id)
+        body = checked(CommitFields, request.data)
+        commit(
+            step_id=step_id,
+            fence=fence,
+            outputs=file_refs(body["outputs"], prefix=_prefix(step_id, fence)),
+            facts=body["result"],
+            resources=body.get("resources"),
+            now=clock.now(),
+        )
+        return Response({})
+
+
+class Fail(WorkerView):
+    """``workers/steps/{id}/fail/``."""
+
+    def post(self, request: Request, step_id: int) -> Response:
+        """Record the failure and say whether the step is tried again."""
+        fence = require_step_token(request, step_id=step_id)
+        body = checked(FailureFields, request.data)
+        attempt = AttemptFailed(
+            failure_class=FailureClass(body["failure_class"]),
+            message=body["message"],
+            traceback=body["traceback"],
+            exit_code=body["exit_code"],
+            signal=body["signal"],
+            no_keys=body["no_keys"],
+            outputs=file_refs(body["outputs"], prefix=_prefix(step_id, fence)),
+            resources=body.get("resources") or {},
+        )
+        return Response({"retry": fail(step_id=step_id, fence=fence, attempt=attempt, now=clock.now())})
+
+
+class Release(WorkerView):
+    """``workers/steps/{id}/release/``."""
+
+    def post(self, request: Request, step_id: int) -> Response:
+        """Take the step back from a draining worker."""
+        claims.hand_back(step_id=step_id, fence=require_step_token(request, step_id=step_id), now=clock.now())
+        return Response({})
+
+
+def _prefix(step_id: int, fence: int) -> str:
+    # A commit may come twice; the second time the step is no longer held, and the engine says so or says nothing.
+    return claims.attempt_prefix(claims.load(step_id, fence=fence))
+
+
+def _spec(claimed: Claimed) -> StepSpec:
+    step = claimed.step
+    parameters: dict[str, Any] = dict(step.run.parameters)
+    if step.fewer_processes:
+        parameters["kernel_processes"] = 1
+    return StepSpec(
+        step_id=step.pk,
+        run_id=step.run_id,
+        analysis_id=step.run.analysis_id,
+        task=step.task,
+        slug=step.slug,
+        index=step.index,
+        count=step.count,
+        loss_chunks=step.run.plan.get("loss_chunks") or 1,
+        attempt=step.attempt,
+        fence=step.fence,
+        token=step_token(step_id=step.pk, fence=step.fence),
+        lease_seconds=lease().total_seconds(),
+        parameters=parameters,
+        inputs=[
+            InputFile(label=label, filename=ref.filename, content_type=ref.content_type, size=ref.size)
+            for label, ref in claimed.inputs.items()
+        ],
+        outputs=list(step.writes),
+    )
+
+
+def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+    while block := stream.read(COPY_BYTES):
+        yield block

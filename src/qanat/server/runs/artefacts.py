@@ -1,0 +1,121 @@
+"""What runs leave in storage: logs joined, failures reported, and intermediate files removed when nobody needs them.
+
+A failed or cancelled run keeps its intermediate files, so that the next run can go on from them; they go when a run of
+the analysis succeeds, or with the analysis.
+"""
+
+import logging
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from django.db import transaction
+
+from qanat.contract.statuses import Phase, StepState
+from qanat.domain.run_plan import RESULTS
+from qanat.server.files.storage import storage
+from qanat.server.runs.claims import attempt_prefix
+from qanat.server.runs.models import Run, Step
+from qanat.server.runs.projection import FileRef
+from qanat.server.runs.steps import outputs_of
+
+logger = logging.getLogger(__name__)
+
+LONGEST_LOG_BYTES = 8 * 2**20
+"""Of each step's log, what goes into the analysis' traceback file at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedFailure:
+    """Where the texts about a failed attempt lie."""
+
+    log: str
+    retry_log: str
+    error_log: FileRef
+
+
+def join_log(step: Step) -> str:
+    """Join the pieces of the attempt's log into one object; return its key, or the old one where there are none."""
+    if not step.log_parts:
+        return step.output_log
+    key = f"{attempt_prefix(step)}/log-{uuid.uuid4().hex}.txt"
+    storage().write(key, _pieces(step.log_parts))
+    return key
+
+
+def save_failure(step: Step, *, report: str) -> SavedFailure:
+    """Write the attempt's log, its report and the growing retry log; nothing refers to them until the caller commits."""
+    log = join_log(step)
+    prefix = f"{attempt_prefix(step)}/{uuid.uuid4().hex}"
+    heading = f"=== {step.slug}, try={step.attempt} ===\n".encode()
+    retry_log = f"{prefix}-retry.txt"
+    before = [step.retry_log] if step.retry_log else []
+    storage().write(retry_log, [*_pieces(before), heading, report.encode()])
+    error_log = f"{prefix}-error.txt"
+    size = storage().write(error_log, [report.encode(), *_section(step.slug, log)])
+    return SavedFailure(
+        log=log,
+        retry_log=retry_log,
+        error_log=FileRef(key=error_log, filename="worker_traceback.txt", content_type="text/plain", size=size),
+    )
+
+
+def write_phase_log(run: Run, *, phase: Phase, prefix: str) -> FileRef:
+    """Join the logs of a phase's finished steps, each under its heading, into one object."""
+    key = f"{prefix}/{uuid.uuid4().hex}-log.txt"
+    done = run.steps.filter(phase=phase, state=StepState.SUCCEEDED).order_by("position")
+
+    def sections() -> Iterator[bytes]:
+        for slug, log in done.values_list("slug", "output_log"):
+            yield from _section(slug, log)
+
+    size = storage().write(key, sections())
+    return FileRef(key=key, filename="traceback.txt", content_type="text/plain", size=size)
+
+
+def clean_after_commit(*, analysis_id: int) -> None:
+    """Remove the intermediate files of an analysis' runs once the transaction has committed."""
+    transaction.on_commit(partial(_clean, analysis_id=analysis_id, everything=False), robust=True)
+
+
+def forget(*, analysis_id: int) -> None:
+    """Remove all that the runs of an analysis left, rows included; for an analysis that is being deleted."""
+    keys = list(_keys(analysis_id=analysis_id, everything=True))
+    Run.objects.filter(analysis_id=analysis_id).delete()
+    transaction.on_commit(partial(_delete, keys), robust=True)
+
+
+def _clean(*, analysis_id: int, everything: bool) -> None:
+    _delete(list(_keys(analysis_id=analysis_id, everything=everything)))
+
+
+def _delete(keys: list[str]) -> None:
+    for key in keys:
+        storage().delete(key)
+
+
+def _keys(*, analysis_id: int, everything: bool) -> Iterator[str]:
+    """Yield the intermediate files of all runs; with ``everything``, logs too. Results belong to the analysis."""
+    results = {label for names in RESULTS.values() for label in names}
+    for step in Step.objects.filter(run__analysis_id=analysis_id):
+        yield from (ref.key for label, ref in outputs_of(step.result).items() if label not in results)
+        yield from step.log_parts
+        if everything:
+            yield from (key for key in (step.output_log, step.error_log, step.retry_log) if key)
+
+
+def _section(slug: str, log: str) -> Iterator[bytes]:
+    if log:
+        yield f"=== {slug} ===\n".encode()
+        yield from _pieces([log], limit=LONGEST_LOG_BYTES)
+        yield b"\n"
+
+
+def _pieces(keys: list[str], *, limit: int | None = None) -> Iterator[bytes]:
+    for key in keys:
+        with storage().open(key) as stream:
+            left = limit
+            while piece := stream.read(2**16 if left is None else min(2**16, left)):
+                yield piece
+                left = None if left is None else left - len(piece)

@@ -1,0 +1,221 @@
+"""A worker takes a step, keeps its lease alive, streams its log and, when it drains, hands the step back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from qanat.contract.statuses import Phase, RunState, StepState
+from qanat.contract.worker_protocol import HeartbeatVerdict
+from qanat.domain import step_state
+from qanat.domain.step_state import Event as StepEvent
+from qanat.server.files.storage import storage
+from qanat.server.runs import doorbell, projection
+from qanat.server.runs.models import Run, Step, Worker
+from qanat.server.runs.projection import FileRef
+from qanat.server.runs.steps import digest_of, inputs_of, lock_run, move, outputs_so_far
+
+
+class StepRefused(Exception):
+    """The fence is stale, or the step is not to be had: whoever asks forgets it and discards what it made."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claimed:
+    """A step that now belongs to the worker, and the files it reads."""
+
+    step: Step
+    inputs: Mapping[str, FileRef]
+
+
+def claim(*, step_id: int, fence: int, worker: str, lease: timedelta, now: datetime) -> Claimed:
+    """Give a step to a worker until ``now + lease``.
+
+    Asking again with the same fence and name gives the same answer, for the first one may have been lost on the way.
+
+    Raises:
+        StepRefused: somebody else has it, the fence is old, or the run has ended.
+    """
+    with transaction.atomic():
+        step = _load(step_id)
+        run = lock_run(step.run_id)
+        step = _load(step_id)
+        if step.fence != fence or run.state != RunState.ACTIVE:
+            message = f"'{step.slug}' is {step.state} with fence {step.fence}; this doorbell is stale."
+            raise StepRefused(message)
+        step.run = run
+        inputs = inputs_of(step, produced=outputs_so_far(run, before_position=step.position))
+        if step.state == StepState.RUNNING and step.worker == worker:
+            return Claimed(step=step, inputs=inputs)
+        if step.state not in step_state.CLAIMABLE:
+            message = f"'{step.slug}' is {step.state}: another worker was first."
+            raise StepRefused(message)
+        move(
+            step=step,
+            event=StepEvent.CLAIMED,
+            now=now,
+            detail={"worker": worker},
+            worker=worker,
+            attempt=step.attempt + 1,
+            lease_until=now + lease,
+            ring_at=None,
+            rings=0,
+            log_parts=[],
+            digest=digest_of(step, inputs=inputs),
+            started_at=step.started_at or now,
+        )
+        if run.started is None:
+            Run.objects.filter(pk=run.pk).update(started=now)
+        if not _phase_was_begun(step):
+            projection.current().picked_up(run=run, phase=Phase(step.phase), now=now)
+    return Claimed(step=step, inputs=inputs)
+
+
+def heartbeat(
+    *, step_id: int, fence: int, lease: timedelta, now: datetime, resources: Mapping[str, Any] | None = None
+) -> HeartbeatVerdict:
+    """Extend the lease and say what the worker shall do with the step."""
+    changes: dict[str, Any] = {"lease_until": now + lease}
+    if resources:
+        changes["resources"] = dict(resources)
+    held = Step.objects.filter(
+        pk=step_id, fence=fence, state=StepState.RUNNING, run__state=RunState.ACTIVE
+    ).update(**changes)
+    if held:
+        worker = Worker.objects.filter(pk__in=Step.objects.filter(pk=step_id).values("worker"), draining=True)
+        return "drain" if worker.exists() else "continue"
+    cancelled = Step.objects.filter(pk=step_id, fence=fence, state=StepState.CANCELLED).exists()
+    return "cancel" if cancelled else "lost"
+
+
+def progress(*, step_id: int, events_done: int, events_total: int, now: datetime) -> None:
+    """Record how many events of a loss chunk are done and tell the analysis the sum over all chunks."""
+    with transaction.atomic():
+        step = _load(step_id)
+        run = lock_run(step.run_id)
+        step = _load(step_id)
+        step.resources = {**step.resources, "events_done": events_done, "events_total": events_total}
+        step.save(update_fields=["resources"])
+        chunks = run.steps.filter(task=step.task).values_list("resources", flat=True)
+        projection.current().progressed(
+            run=run,
+            events_done=sum(used.get("events_done", 0) for used in chunks),
+            events_total=sum(used.get("events_total", 0) for used in chunks),
+            now=now,
+        )
+
+
+def append_log(*, step_id: int, fence: int, offset: int, text: bytes) -> int:
+    """Keep a piece of the attempt's log; return the number of bytes kept so far.
+
+    A piece that came before is not kept twice; the worker goes on from the size in the answer.
+
+    Raises:
+        StepRefused: the step is no longer the worker's.
+    """
+    step = held(step_id=step_id, fence=fence)
+    prefix = attempt_prefix(step)
+    known = sum(storage().size(key) for key in step.log_parts)
+    if offset > known:
+        return known
+    fresh = text[known - offset :]
+    if not fresh:
+        return known
+    key = f"{prefix}/log-{known:012d}.txt"
+    storage().write(key, [fresh])
+    changed = Step.objects.filter(pk=step_id, fence=fence, state=StepState.RUNNING).update(
+        log_parts=[*step.log_parts, key]
+    )
+    if not changed:
+        storage().delete(key)
+        message = f"'{step.slug}' is no longer this worker's."
+        raise StepRefused(message)
+    return known + len(fresh)
+
+
+def hand_back(*, step_id: int, fence: int, now: datetime) -> None:
+    """Take a step back from a worker that is going away; this counts as no failure.
+
+    Raises:
+        StepRefused: the step is no longer the worker's.
+    """
+    with transaction.atomic():
+        step = held(step_id=step_id, fence=fence)
+        lock_run(step.run_id)
+        step = held(step_id=step_id, fence=fence)
+        move(
+            step=step,
+            event=StepEvent.HANDED_BACK,
+            now=now,
+            detail={"reason": "worker is draining"},
+            fence=step.fence + 1,
+            lease_until=None,
+            worker="",
+            queued_at=now,
+        )
+        doorbell.wake_controller()
+
+
+def hello(  # noqa: PLR0913 - a worker's sign of life is a record
+    *, worker: str, queues: list[str], slots: int, draining: bool, versions: Mapping[str, str], now: datetime
+) -> None:
+    """Note that a worker lives. When one is new, doorbells of its queues that nobody heard ring again at once."""
+    _, created = Worker.objects.update_or_create(
+        pk=worker,
+        defaults={
+            "queues": queues,
+            "slots": slots,
+            "draining": draining,
+            "versions": dict(versions),
+            "last_seen": now,
+        },
+    )
+    if created:
+        Step.objects.filter(state=StepState.SENT, queue__in=queues).update(ring_at=now)
+        doorbell.wake_controller()
+
+
+def held(*, step_id: int, fence: int) -> Step:
+    """Load a step that is running under this fence.
+
+    Raises:
+        StepRefused: it is not.
+    """
+    step = Step.objects.select_related("run").filter(pk=step_id, fence=fence, state=StepState.RUNNING).first()
+    if step is None:
+        message = f"Step {step_id} is not running under fence {fence}: it was cancelled, finished or given to another worker."
+        raise StepRefused(message)
+    return step
+
+
+def load(step_id: int, *, fence: int) -> Step:
+    """Load a step that has this fence, in whatever state.
+
+    Raises:
+        StepRefused: there is no such step.
+    """
+    step = _load(step_id)
+    if step.fence != fence:
+        message = f"'{step.slug}' was given to another worker: its fence is {step.fence}, not {fence}."
+        raise StepRefused(message)
+    return step
+
+
+def attempt_prefix(step: Step) -> str:
+    """Return where in storage the outputs and logs of the present attempt lie."""
+    return f"runs/{step.run_id}/{step.slug}-{step.fence}"
+
+
+def _load(step_id: int) -> Step:
+    try:
+        return Step.objects.get(pk=step_id)
+    except Step.DoesNotExist:
+        message = f"There is no step {step_id}: its analysis was deleted."
+        raise StepRefused(message) from None
+
+
+def _phase_was_begun(step: Step) -> bool:
+    others = Step.objects.filter(run_id=step.run_id, phase=step.phase, started_at__isnull=False)
+    return step.attempt > 1 or others.exclude(pk=step.pk).exists()

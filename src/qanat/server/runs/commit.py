@@ -1,0 +1,69 @@
+"""A step's outputs become facts: at most once, whoever else may have worked on it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from qanat.contract.statuses import Phase, RunState, StepState
+from qanat.domain import step_state
+from qanat.domain.run_plan import RESULTS
+from qanat.domain.step_state import Event as StepEvent
+from qanat.server.runs import artefacts, doorbell, lifecycle, projection
+from qanat.server.runs.claims import StepRefused, held
+from qanat.server.runs.models import Run, Step
+from qanat.server.runs.projection import FileRef
+from qanat.server.runs.steps import lock_run, move, outputs_so_far, release_children
+
+
+def commit(  # noqa: PLR0913 - what a worker has to say at the end of a step
+    *,
+    step_id: int,
+    fence: int,
+    outputs: Mapping[str, FileRef],
+    facts: Mapping[str, Any],
+    resources: Mapping[str, Any] | None,
+    now: datetime,
+) -> None:
+    """Record that a step succeeded, release its children, and end the run with its last step.
+
+    Committing again what was committed changes nothing and is no error: the first answer may have been lost.
+
+    Raises:
+        StepRefused: the fence is stale or the run has ended; the outputs are to be discarded.
+    """
+    if Step.objects.filter(pk=step_id, fence=fence, state=StepState.SUCCEEDED).exists():
+        return
+    log = artefacts.join_log(held(step_id=step_id, fence=fence))
+    with transaction.atomic():
+        step = held(step_id=step_id, fence=fence)
+        run = lock_run(step.run_id)
+        step = held(step_id=step_id, fence=fence)
+        result = {"outputs": {label: ref.as_json() for label, ref in outputs.items()}, "facts": dict(facts)}
+        if run.state != RunState.ACTIVE or not move(
+            step=step,
+            event=StepEvent.COMMITTED,
+            now=now,
+            result=result,
+            resources={**step.resources, **(resources or {})},
+            output_log=log,
+            lease_until=None,
+        ):
+            message = f"'{step.slug}' may no longer be committed: its run is {run.state}."
+            raise StepRefused(message)
+        if step.server_side:
+            _publish(run, step, extra=outputs, now=now)
+        release_children(parents=[step], now=now)
+        if not run.steps.filter(state__in=step_state.UNFINISHED).exists():
+            lifecycle.record(run, to=RunState.SUCCEEDED, now=now, finished=now)
+            artefacts.clean_after_commit(analysis_id=run.analysis_id)
+        doorbell.wake_controller()
+
+
+def _publish(run: Run, step: Step, *, extra: Mapping[str, FileRef], now: datetime) -> None:
+    """Make the results of the phase files of the analysis."""
+    phase = Phase(step.phase)
+    written = outputs_so_far(run, before_position=step.position) | dict(extra)
+    results = {label: written[label] for label in RESULTS[phase] if label in written}
+    projection.current().made(run=run, phase=phase, outputs=results, now=now)

@@ -1,0 +1,88 @@
+"""The loops that keep runs going: the task controller's (plan, dispatch) and the worker monitor's (reap).
+
+Each looks when it is woken and, at the latest, after its interval; either alone suffices. Any number of processes may
+run them at once: every write is guarded.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from django.db import Error as DatabaseError
+from django.db import close_old_connections, connection
+
+from qanat.server.runs import clock
+from qanat.server.runs.dispatch import dispatch
+from qanat.server.runs.planning import plan_submitted
+from qanat.server.runs.reaping import reap
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Loop:
+    """Repeats ``look`` until stopped: at once when woken, else every ``interval`` seconds."""
+
+    name: str
+    look: Callable[[], object]
+    interval: float
+    woken: threading.Event = field(default_factory=threading.Event)
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        """Look and wait, for ever; a database that is away is waited for."""
+        while not self.stopping.is_set():
+            self.woken.clear()
+            try:
+                close_old_connections()
+                self.look()
+            except DatabaseError as error:
+                logger.warning("%s: the database did not answer, it is asked again: %s", self.name, error)
+                connection.close()
+            except Exception:  # the outermost loop: one bad row must not stop all runs
+                logger.exception("%s: this round failed; the next is in %s s", self.name, self.interval)
+            self.woken.wait(self.interval)
+        connection.close()
+
+    def start(self) -> threading.Thread:
+        """Run in a thread of its own."""
+        thread = threading.Thread(target=self.run, name=self.name, daemon=True)
+        thread.start()
+        return thread
+
+    def stop(self) -> None:
+        """End after the present round."""
+        self.stopping.set()
+        self.woken.set()
+
+
+_controllers: list[Loop] = []
+
+
+def wake() -> None:
+    """Let the controllers of this process look now."""
+    for loop in _controllers:
+        loop.woken.set()
+
+
+def control() -> None:
+    """Do one round of the task controller: plan what was submitted, ring for what is ready."""
+    plan_submitted(now=clock.now())
+    dispatch(now=clock.now())
+
+
+def start_controller(*, interval: float) -> Loop:
+    """Start the task controller's loop in this process."""
+    loop = Loop(name="task controller", look=control, interval=interval)
+    _controllers.append(loop)
+    loop.start()
+    return loop
+
+
+def start_reaper(*, interval: float, lease: timedelta) -> Loop:
+    """Start the worker monitor's reaper in this process."""
+    loop = Loop(name="reaper", look=lambda: reap(now=clock.now(), grace=lease), interval=interval)
+    loop.start()
+    return loop

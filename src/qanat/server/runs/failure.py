@@ -1,0 +1,119 @@
+"""An attempt failed: the step is tried again, or the run ends and the analysis shows the error at once."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from qanat.contract import labels
+from qanat.contract.statuses import FailureClass, Phase, RunMode, RunState
+from qanat.domain import retries
+from qanat.domain.run_plan import RESULTS
+from qanat.domain.step_state import Event as StepEvent
+from qanat.server.runs import artefacts, doorbell, lifecycle, projection
+from qanat.server.runs.claims import StepRefused, held
+from qanat.server.runs.models import Run, Step
+from qanat.server.runs.projection import FileRef
+from qanat.server.runs.steps import lock_run, move
+
+TRACEBACK = {Phase.INPUTS: labels.INPUT_TRACEBACK, Phase.LOSSES: labels.RUN_TRACEBACK}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptFailed:
+    """What is known of a failed attempt."""
+
+    failure_class: FailureClass
+    message: str
+    """One sentence for the user."""
+    traceback: str = ""
+    exit_code: int | None = None
+    signal: int | None = None
+    no_keys: bool = False
+    outputs: Mapping[str, FileRef] = field(default_factory=dict)
+    resources: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what the step's row keeps of it."""
+        return {
+            "class": self.failure_class,
+            "message": self.message,
+            "exit_code": self.exit_code,
+            "signal": self.signal,
+            "peak_memory_bytes": self.resources.get("peak_memory_bytes"),
+        }
+
+    def as_text(self) -> str:
+        """Return the report that a person reads."""
+        lines = [self.message]
+        if self.exit_code is not None:
+            lines.append(f"exit code: {self.exit_code}")
+        if self.signal is not None:
+            lines.append(f"ended by signal: {self.signal}")
+        if peak := self.resources.get("peak_memory_bytes"):
+            lines.append(f"peak memory: {peak / 2**20:.0f} MiB")
+        return "\n".join([*lines, "", self.traceback]).rstrip() + "\n"
+
+
+def fail(*, step_id: int, fence: int, attempt: AttemptFailed, now: datetime) -> bool:
+    """Record a failed attempt; return whether the step is tried again.
+
+    Raises:
+        StepRefused: the step is no longer the caller's.
+    """
+    step = held(step_id=step_id, fence=fence)
+    saved = artefacts.save_failure(step, report=attempt.as_text())
+    with transaction.atomic():
+        step = held(step_id=step_id, fence=fence)
+        run = lock_run(step.run_id)
+        step = held(step_id=step_id, fence=fence)
+        if run.state != RunState.ACTIVE:
+            message = f"The run of '{step.slug}' has ended: it is {run.state}."
+            raise StepRefused(message)
+        attempts = retries.Attempts(**step.failures).plus(attempt.failure_class)
+        verdict = retries.judge(failure=attempt.failure_class, attempts=attempts)
+        changes: dict[str, Any] = {
+            "failures": asdict(attempts),
+            "error": attempt.as_json(),
+            "resources": {**step.resources, **attempt.resources},
+            "lease_until": None,
+            "output_log": saved.log,
+        }
+        if verdict.retry:
+            move(
+                step=step,
+                event=StepEvent.HANDED_BACK,
+                now=now,
+                detail=attempt.as_json(),
+                fence=step.fence + 1,
+                not_before=now + timedelta(seconds=verdict.delay_seconds),
+                fewer_processes=step.fewer_processes or verdict.fewer_processes,
+                worker="",
+                queued_at=now,
+                retries=step.retries + 1,
+                retry_log=saved.retry_log,
+                **changes,
+            )
+        else:
+            move(
+                step=step,
+                event=StepEvent.FAILED,
+                now=now,
+                detail=attempt.as_json(),
+                error_log=saved.error_log.key,
+                **changes,
+            )
+            _end_run(run, step, attempt=attempt, report=saved.error_log, now=now)
+        doorbell.wake_controller()
+    return verdict.retry
+
+
+def _end_run(run: Run, step: Step, *, attempt: AttemptFailed, report: FileRef, now: datetime) -> None:
+    phase = Phase(step.phase)
+    lifecycle.end(run, to=RunState.FAILED, now=now, error={"step": step.slug, **attempt.as_json()})
+    outputs = {label: ref for label, ref in attempt.outputs.items() if label in RESULTS[phase]}
+    if run.mode == RunMode.V2 or TRACEBACK[phase] not in outputs:
+        outputs[TRACEBACK[phase]] = report
+    projection.current().failed(run=run, phase=phase, no_keys=attempt.no_keys, outputs=outputs, now=now)

@@ -1,0 +1,159 @@
+"""The task controller's first half: a submitted run becomes steps.
+
+It reads the chunking configuration that the run was submitted with, constructs the Celery canvas, compiles it into step
+and edge rows in one transaction, and marks as done what an earlier, failed or cancelled run of the analysis did already.
+"""
+
+import logging
+import uuid
+from datetime import datetime
+
+from django.db import transaction
+
+from qanat.contract.queues import records_queue
+from qanat.contract.statuses import RunKind, RunMode, RunState, StepState
+from qanat.domain import chunking, run_plan
+from qanat.domain.chunking import ChunkingOptions, Strategy
+from qanat.domain.run_plan import PlannedStep
+from qanat.domain.step_state import Event as StepEvent
+from qanat.server.files.storage import storage
+from qanat.server.runs import canvas, doorbell, lifecycle, projection
+from qanat.server.runs.models import Run, Step, StepEdge
+from qanat.server.runs.steps import digest_of, inputs_of, lock_run, move, outputs_of, release_children
+
+logger = logging.getLogger(__name__)
+
+
+def plan_submitted(*, now: datetime) -> int:
+    """Plan every run that waits for it, the most urgent first; return how many there were."""
+    waiting = Run.objects.filter(state=RunState.SUBMITTED).order_by("-priority", "id").values_list("pk", flat=True)
+    planned = 0
+    for run_id in list(waiting):
+        planned += plan_run(run_id=run_id, now=now)
+    return planned
+
+
+def plan_run(*, run_id: int, now: datetime) -> bool:
+    """Turn one submitted run into rows; return False where another controller was first or the run has ended."""
+    with transaction.atomic():
+        run = lock_run(run_id)
+        if run.state != RunState.SUBMITTED:
+            return False
+        lookup_chunks, loss_chunks = _chunk_counts(run)
+        plan = run_plan.plan(
+            kind=RunKind(run.kind), mode=RunMode(run.mode), lookup_chunks=lookup_chunks, loss_chunks=loss_chunks
+        )
+        run.plan |= {"lookup_chunks": lookup_chunks, "loss_chunks": loss_chunks}
+        queues = {False: run.queue, True: records_queue(RunMode(run.mode))}
+        task_ids = {step.slug: uuid.uuid4().hex for step in plan.steps()}
+        chord = canvas.construct(plan, queues=queues, task_ids=task_ids)
+
+        steps = {
+            planned.slug: _row(run, planned, position=position, queue=queues[planned.server_side], now=now)
+            for position, planned in enumerate(plan.steps())
+        }
+        for slug, step in steps.items():
+            step.celery_id = task_ids[slug]
+        edges = list(canvas.edges(chord))
+        for _, child in edges:
+            steps[child].parents_left += 1
+        Step.objects.bulk_create(steps.values())
+        StepEdge.objects.bulk_create(StepEdge(parent=steps[parent], child=steps[child]) for parent, child in edges)
+
+        lifecycle.record(run, to=RunState.ACTIVE, now=now, plan=run.plan)
+        v2 = run.mode == RunMode.V2
+        projection.current().planned(
+            run=run,
+            lookup_chunks=lookup_chunks if v2 and run.kind != RunKind.LOSSES else None,
+            loss_chunks=loss_chunks if v2 and run.kind != RunKind.INPUTS else None,
+            now=now,
+        )
+        for step in steps.values():
+            if step.parents_left == 0:
+                move(step=step, event=StepEvent.PARENTS_DONE, now=now, queued_at=now)
+        reused = _reuse(run, now=now)
+        doorbell.wake_controller()
+    logger.info("Planned %s: %d steps, %d reused", run, len(steps), reused)
+    return True
+
+
+def _chunk_counts(run: Run) -> tuple[int, int]:
+    if run.mode == RunMode.V1:
+        return 1, 1
+    stored = dict(run.plan["chunking"])
+    stored["lookup_strategy"] = Strategy(stored["lookup_strategy"])
+    stored["loss_strategy"] = Strategy(stored["loss_strategy"])
+    options = ChunkingOptions(**stored)
+    return (
+        chunking.lookup_chunks(options=options, rows=run.plan["rows"]),
+        chunking.loss_chunks(options=options, events=run.plan["events"] or 1),
+    )
+
+
+def _row(run: Run, planned: PlannedStep, *, position: int, queue: str, now: datetime) -> Step:
+    return Step(
+        run=run,
+        position=position,
+        slug=planned.slug,
+        name=planned.name,
+        task=planned.task,
+        phase=planned.phase,
+        queue=queue,
+        server_side=planned.server_side,
+        index=planned.index,
+        count=planned.count,
+        reads=list(planned.reads),
+        writes=list(planned.writes),
+        pending_at=now,
+    )
+
+
+def _reuse(run: Run, *, now: datetime) -> int:
+    """Mark as done the leading steps whose outputs an earlier run that did not succeed left behind; return how many.
+
+    A step is reused where all it depends on is reused too, its digest equals that of a finished step of such a run, and
+    its outputs still exist. Server-side steps are never reused: they are what makes outputs the analysis' own.
+    """
+    earlier = (
+        Step.objects.filter(
+            run__analysis_id=run.analysis_id,
+            run__state__in=(RunState.FAILED, RunState.CANCELLED),
+            state=StepState.SUCCEEDED,
+            server_side=False,
+        )
+        .exclude(digest="")
+        .order_by("pk")
+    )
+    candidates = {step.digest: step for step in earlier}
+    if not candidates:
+        return 0
+    reused = 0
+    produced: dict[str, projection.FileRef] = {}
+    progress = True
+    while progress:
+        progress = False
+        for step in run.steps.filter(state=StepState.READY, server_side=False).order_by("position"):
+            digest = digest_of(step, inputs=inputs_of(step, produced=produced))
+            before = candidates.get(digest)
+            if before is None or not _outputs_exist(before):
+                continue
+            detail = {"reused": before.pk}
+            move(
+                step=step,
+                event=StepEvent.REUSED,
+                now=now,
+                detail=detail,
+                digest=digest,
+                result=before.result,
+                output_log=before.output_log,
+                started_at=now,
+            )
+            produced |= outputs_of(before.result)
+            release_children(parents=[step], now=now)
+            reused += 1
+            progress = True
+    return reused
+
+
+def _outputs_exist(step: Step) -> bool:
+    return all(storage().exists(ref.key) for ref in outputs_of(step.result).values())

@@ -1,0 +1,83 @@
+"""A run is accepted: one transaction, together with the caller's own changes, and no message needed."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from qanat.contract.statuses import RunKind, RunMode
+from qanat.domain.chunking import ChunkingOptions
+from qanat.server.runs import doorbell
+from qanat.server.runs.models import ACTIVE_RUN_STATES, Event, Run
+from qanat.server.runs.projection import FileRef
+
+__all__ = ["FileRef", "RunActive", "submit"]
+
+
+class RunActive(Exception):
+    """The analysis has a run that has not ended yet."""
+
+    def __init__(self, run: Run) -> None:
+        """Name the run in the way."""
+        super().__init__(f"The analysis is being run already (run {run.pk}, {run.state}); cancel it or wait for its end.")
+        self.run = run
+
+
+def submit(  # noqa: PLR0913 - all that a run is made of
+    *,
+    analysis_id: int,
+    kind: RunKind,
+    mode: RunMode,
+    queue: str,
+    inputs: Mapping[str, FileRef],
+    parameters: Mapping[str, Any],
+    chunking: ChunkingOptions,
+    rows: int,
+    events: int | None,
+    priority: int,
+    initiator_id: int | None,
+    reuse_key: str,
+    now: datetime,
+) -> Run:
+    """Accept a run of an analysis; the task controller plans and releases it after the commit.
+
+    Args:
+        analysis_id: the analysis; the caller has locked and checked it.
+        kind: inputs, losses or both.
+        mode: V1 or V2.
+        queue: the model's queue for that mode.
+        inputs: files by label (``contract.labels``), as they are now.
+        parameters: handed to every step, e.g. ``reporting_currency``.
+        chunking: the options in force: the analysis' own, else the model's.
+        rows: number of locations.
+        events: number of events, where the loss chunks depend on it.
+        priority: 1 to 10, higher is sooner.
+        initiator_id: the user who asked.
+        reuse_key: digest of whatever decides the outcome apart from the files.
+        now: the database's time.
+
+    Raises:
+        RunActive: the analysis has a run that has not ended.
+    """
+    with transaction.atomic():
+        active = Run.objects.filter(analysis_id=analysis_id, state__in=ACTIVE_RUN_STATES).first()
+        if active is not None:
+            raise RunActive(active)
+        run = Run.objects.create(
+            analysis_id=analysis_id,
+            kind=kind,
+            mode=mode,
+            queue=queue,
+            priority=priority,
+            inputs={label: ref.as_json() for label, ref in inputs.items()},
+            parameters=dict(parameters),
+            plan={"chunking": asdict(chunking), "rows": rows, "events": events},
+            reuse_key=reuse_key,
+            initiator_id=initiator_id,
+            created=now,
+        )
+        Event.objects.create(run=run, at=now, event="run submitted", to_state=run.state)
+        doorbell.wake_controller()
+    return run

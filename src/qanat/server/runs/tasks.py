@@ -1,0 +1,24 @@
+"""Celery entrances of the engine: what the task controller and the worker monitor do when a doorbell rings."""
+
+import os
+import socket
+
+from celery import shared_task
+from django.db import OperationalError
+
+from qanat.contract import tasks
+from qanat.server.runs import clock, controller, recording
+
+RECORDER = f"monitor-{socket.gethostname()}-{os.getpid()}"
+
+
+@shared_task(name=tasks.WAKE_CONTROLLER)
+def wake_controller() -> None:
+    """Let the task controller of this process look at once."""
+    controller.wake()
+
+
+@shared_task(name=tasks.RECORD_STEP, autoretry_for=(OperationalError,), max_retries=3)
+def record_step(*, step_id: int, fence: int) -> None:
+    """Record the results of a phase; when the database is away, the doorbell rings again by itself."""
+    recording.record(step_id=step_id, fence=fence, recorder=RECORDER, now=clock.now())
