@@ -30,6 +30,11 @@ def cancel(*, analysis_id: int, now: datetime) -> Run | None:
     return run
 
 
+def is_active(*, analysis_id: int) -> bool:
+    """Say whether a run of the analysis is under way."""
+    return Run.objects.filter(analysis_id=analysis_id, state__in=ACTIVE_RUN_STATES).exists()
+
+
 def forget(*, analysis_id: int) -> None:
     """Remove the runs of an analysis that is being deleted, active or not, and what they left in storage."""
     artefacts.forget(analysis_id=analysis_id)

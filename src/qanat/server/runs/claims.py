@@ -13,7 +13,7 @@ from qanat.domain import step_state
 from qanat.domain.step_state import Event as StepEvent
 from qanat.server.files.storage import storage
 from qanat.server.runs import doorbell, projection
-from qanat.server.runs.models import Run, Step, Worker
+from qanat.server.runs.models import Step, Worker
 from qanat.server.runs.projection import FileRef
 from qanat.server.runs.steps import digest_of, inputs_of, lock_run, move, outputs_so_far
 
@@ -66,9 +66,10 @@ def claim(*, step_id: int, fence: int, worker: str, lease: timedelta, now: datet
             digest=digest_of(step, inputs=inputs),
             started_at=step.started_at or now,
         )
-        if run.started is None:
-            Run.objects.filter(pk=run.pk).update(started=now)
-        if not _phase_was_begun(step):
+        if step.phase not in run.plan.get("begun", ()):
+            run.plan = {**run.plan, "begun": [*run.plan.get("begun", ()), step.phase]}
+            run.started = run.started or now
+            run.save(update_fields=["plan", "started"])
             projection.current().picked_up(run=run, phase=Phase(step.phase), now=now)
     return Claimed(step=step, inputs=inputs)
 
@@ -214,8 +215,3 @@ def _load(step_id: int) -> Step:
     except Step.DoesNotExist:
         message = f"There is no step {step_id}: its analysis was deleted."
         raise StepRefused(message) from None
-
-
-def _phase_was_begun(step: Step) -> bool:
-    others = Step.objects.filter(run_id=step.run_id, phase=step.phase, started_at__isnull=False)
-    return step.attempt > 1 or others.exclude(pk=step.pk).exists()

@@ -23,15 +23,15 @@ class Run(models.Model):
     """The model's queue for this mode."""
     state = models.CharField(max_length=16, choices=_choices(RunState), default=RunState.SUBMITTED)
     priority = models.PositiveSmallIntegerField(default=4)
-    plan: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
+    plan: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
     """What the number of chunks follows from: chunking options, location rows, events; later the counts."""
-    inputs: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
+    inputs: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
     """label -> FileRef of everything the user supplied, as it was when the run was submitted."""
-    parameters: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
+    parameters: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
     reuse_key = models.CharField(max_length=64, blank=True)
     """Digest of whatever decides the outcome apart from the files: model, versions, settings."""
     initiator_id = models.BigIntegerField(null=True)
-    error: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
+    error: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
     cancel_requested_at = models.DateTimeField(null=True)
     created = models.DateTimeField()
     started = models.DateTimeField(null=True)
@@ -68,8 +68,8 @@ class Step(models.Model):
     server_side = models.BooleanField(default=False)
     index = models.PositiveIntegerField(default=0)
     count = models.PositiveIntegerField(default=1)
-    reads: models.JSONField[list[str], list[str]] = models.JSONField(default=list)
-    writes: models.JSONField[list[str], list[str]] = models.JSONField(default=list)
+    reads: "models.JSONField[list[str], list[str]]" = models.JSONField(default=list)
+    writes: "models.JSONField[list[str], list[str]]" = models.JSONField(default=list)
 
     state = models.CharField(max_length=16, choices=_choices(StepState), default=StepState.WAITING)
     parents_left = models.PositiveIntegerField(default=0)
@@ -77,7 +77,7 @@ class Step(models.Model):
     """Goes up each time the step is given to somebody anew; whoever holds an older one is refused."""
     attempt = models.PositiveIntegerField(default=0)
     """How often the step was claimed."""
-    failures: models.JSONField[dict[str, int], dict[str, int]] = models.JSONField(default=dict)
+    failures: "models.JSONField[dict[str, int], dict[str, int]]" = models.JSONField(default=dict)
     """Failures so far by what they are held against (``domain.retries.Attempts``)."""
     fewer_processes = models.BooleanField(default=False)
     lease_until = models.DateTimeField(null=True)
@@ -89,11 +89,11 @@ class Step(models.Model):
     celery_id = models.CharField(max_length=64, unique=True)
     digest = models.CharField(max_length=64, blank=True)
     """Of the task and all it reads; equal digests give equal outputs, so a later run may reuse them."""
-    result: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
+    result: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
     """``{"outputs": {label: FileRef}, "facts": {...}}``."""
-    error: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
-    resources: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
-    log_parts: models.JSONField[list[str], list[str]] = models.JSONField(default=list)
+    error: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
+    resources: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
+    log_parts: "models.JSONField[list[str], list[str]]" = models.JSONField(default=list)
     """Storage keys of the attempt's log as it came in; joined into ``output_log`` when the attempt ends."""
     output_log = models.CharField(max_length=255, blank=True)
     error_log = models.CharField(max_length=255, blank=True)
@@ -146,7 +146,7 @@ class Event(models.Model):
     from_state = models.CharField(max_length=16, blank=True)
     to_state = models.CharField(max_length=16)
     fence = models.PositiveIntegerField(default=0)
-    detail: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
+    detail: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
 
     class Meta:
         """Events come in the order in which they happened."""
@@ -162,8 +162,8 @@ class Worker(models.Model):
     """A model worker that has said hello."""
 
     id = models.CharField(max_length=255, primary_key=True)
-    queues: models.JSONField[list[str], list[str]] = models.JSONField(default=list)
-    versions: models.JSONField[dict[str, str], dict[str, str]] = models.JSONField(default=dict)
+    queues: "models.JSONField[list[str], list[str]]" = models.JSONField(default=list)
+    versions: "models.JSONField[dict[str, str], dict[str, str]]" = models.JSONField(default=dict)
     slots = models.PositiveIntegerField(default=1)
     draining = models.BooleanField(default=False)
     last_seen = models.DateTimeField(db_index=True)

@@ -1,0 +1,1 @@
+"""Analyses: a portfolio, a model and settings; what was requested of them and what came out."""

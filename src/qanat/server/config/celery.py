@@ -1,0 +1,27 @@
+"""The server's Celery app: doorbells in JSON, no result backend, nothing kept in messages."""
+
+import os
+
+from celery import Celery
+from django.conf import settings
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "qanat.server.config.settings")
+
+app = Celery("qanat")
+app.conf.update(
+    broker_url=settings.QANAT.broker_url,
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={"confirm_publish": True} if settings.QANAT.broker_url.startswith("amqp") else {},
+    task_serializer="json",
+    accept_content=["json"],
+    task_ignore_result=True,
+    result_backend=None,
+    task_create_missing_queues=True,
+    worker_prefetch_multiplier=1,
+    worker_hijack_root_logger=False,
+    worker_enable_remote_control=False,
+    worker_send_task_events=False,
+    enable_utc=True,
+)
+app.set_default()
+app.autodiscover_tasks(["qanat.server.runs", "qanat.server.risk_models"])

@@ -1,0 +1,107 @@
+"""Django's settings, filled from ``environment``."""
+
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from qanat.server.config import environment
+
+QANAT = environment.load()
+
+SECRET_KEY = QANAT.secret_key
+DEBUG = QANAT.debug
+ALLOWED_HOSTS = QANAT.allowed_hosts
+USE_X_FORWARDED_HOST = True
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_CONTENT_TYPE_NOSNIFF = True
+
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "rest_framework",
+    "rest_framework_simplejwt.token_blacklist",
+    "qanat.server.accounts",
+    "qanat.server.files",
+    "qanat.server.runs",
+    "qanat.server.data_files",
+    "qanat.server.risk_models",
+    "qanat.server.portfolios",
+    "qanat.server.analyses",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "qanat.server.api.common.middleware.tolerate_clients",
+]
+ROOT_URLCONF = "qanat.server.config.urls"
+WSGI_APPLICATION = "qanat.server.config.wsgi.application"
+APPEND_SLASH = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-us"
+USE_I18N = False
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 2**20
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+
+def _database(url: str) -> dict[str, Any]:
+    """Return Django's description of the database at ``url``."""
+    if not url:
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": QANAT.data_dir / "qanat.sqlite3",
+            "CONN_MAX_AGE": 60,
+            "OPTIONS": {
+                # Writers queue up for the lock when they begin, not in the middle: no transaction is ever torn.
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 30,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+            },
+        }
+    parts = urlsplit(url)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": unquote(parts.hostname or ""),
+        "PORT": str(parts.port or ""),
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": dict(parse_qsl(parts.query)),
+    }
+
+
+DATABASES = {"default": _database(QANAT.database_url)}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.BasicAuthentication",
+        "rest_framework_simplejwt.authentication.JWTAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "qanat.server.api.common.negotiation.AlwaysJson",
+    "EXCEPTION_HANDLER": "qanat.server.api.common.errors.handle",
+    "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
+    "UNAUTHENTICATED_USER": None,
+}
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": QANAT.access_token_lifetime,
+    "REFRESH_TOKEN_LIFETIME": QANAT.refresh_token_lifetime,
+    "ROTATE_REFRESH_TOKENS": True,
+    "BLACKLIST_AFTER_ROTATION": True,
+    "SIGNING_KEY": QANAT.secret_key,
+    "TOKEN_TYPE_CLAIM": "token_type",
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+}

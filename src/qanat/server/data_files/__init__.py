@@ -1,0 +1,1 @@
+"""Complex model data files: whatever a model wants besides exposure, uploaded by users."""

@@ -1,0 +1,26 @@
+"""The table of stored files."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import Group
+from django.db import models
+
+
+class StoredFile(models.Model):
+    """A user's or a run's file: an object in storage under a key of our own, and the name people know it by."""
+
+    key = models.CharField(max_length=255, unique=True)
+    filename = models.CharField(max_length=255)
+    content_type = models.CharField(max_length=255)
+    size = models.BigIntegerField()
+    sha256 = models.CharField(max_length=64, blank=True)
+    rows = models.BigIntegerField(null=True)
+    """Number of records, once somebody has counted them."""
+    creator = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    groups: "models.ManyToManyField[Any, Any]" = models.ManyToManyField(Group, related_name="+")
+    created = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        """Name the file as its owner does."""
+        return self.filename

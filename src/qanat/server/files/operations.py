@@ -1,0 +1,179 @@
+"""Writes of files: uploads streamed to storage, results adopted, files deleted."""
+
+import hashlib
+import uuid
+from collections.abc import Collection, Iterable, Iterator
+from functools import partial
+from pathlib import PurePath
+from typing import Protocol
+
+from django.conf import settings
+from django.contrib.auth.models import Group, User
+from django.db import transaction
+
+from qanat.server.files.models import StoredFile
+from qanat.server.files.storage import storage
+
+EXCEL_CSV = "application/vnd.ms-excel"
+TYPE_OF_SUFFIX = {
+    ".parquet": "application/octet-stream",
+    ".pq": "application/octet-stream",
+    ".csv": "text/csv",
+    ".gz": "application/gzip",
+    ".zip": "application/zip",
+    ".bz2": "application/x-bzip2",
+}
+
+
+class Upload(Protocol):
+    """What an HTTP upload offers."""
+
+    name: str | None
+    content_type: str | None
+
+    def chunks(self) -> Iterable[bytes]:
+        """Yield the content."""
+
+
+class UploadRefused(Exception):
+    """The upload may not be stored here; the message says what is allowed."""
+
+
+def store_upload(
+    *, upload: Upload, creator: User | None, groups: Collection[Group], allowed_types: Collection[str]
+) -> StoredFile:
+    """Stream an upload to storage under a key of our own and return its row.
+
+    The key is 32 hexadecimal digits and the last suffix of the name (``.tar.gz`` as a whole): wire contract, section 1.3.
+
+    Raises:
+        UploadRefused: the media type is not among ``allowed_types`` (empty: any), contradicts the suffix, or the file is
+            larger than the installation accepts.
+        StorageError: it could not be stored; nothing is kept.
+    """
+    filename = PurePath(upload.name or "").name
+    content_type = (upload.content_type or "").split(";")[0].strip()
+    check_type(filename=filename, content_type=content_type, allowed_types=allowed_types)
+    key = _fresh_key(filename)
+    digest = hashlib.sha256()
+    try:
+        size = storage().write(key, _measured(upload.chunks(), digest))
+        return _row(
+            key=key,
+            filename=filename,
+            content_type=content_type,
+            size=size,
+            sha256=digest.hexdigest(),
+            creator=creator,
+            groups=groups,
+        )
+    except BaseException:
+        storage().delete(key)
+        raise
+
+
+def check_type(*, filename: str, content_type: str, allowed_types: Collection[str]) -> None:
+    """Refuse a media type that is not allowed or contradicts the file's suffix.
+
+    Raises:
+        UploadRefused: with the types that would do.
+    """
+    seen_as = "text/csv" if content_type == EXCEL_CSV else content_type
+    if allowed_types and seen_as not in allowed_types:
+        message = f"File should be one of [{', '.join(allowed_types)}]"
+        raise UploadRefused(message)
+    expected = TYPE_OF_SUFFIX.get(PurePath(filename).suffix.lower())
+    if expected is not None and seen_as != expected:
+        message = f"'{filename}' was sent as '{content_type}', but its suffix stands for '{expected}'."
+        raise UploadRefused(message)
+
+
+def store_content(  # noqa: PLR0913 - a row of the table
+    *, content: bytes, filename: str, content_type: str, creator: User | None, groups: Collection[Group]
+) -> StoredFile:
+    """Store bytes that the server itself made and return their row."""
+    key = _fresh_key(filename)
+    size = storage().write(key, [content])
+    return _row(
+        key=key,
+        filename=filename,
+        content_type=content_type,
+        size=size,
+        sha256=hashlib.sha256(content).hexdigest(),
+        creator=creator,
+        groups=groups,
+    )
+
+
+def adopt(  # noqa: PLR0913 - a row of the table
+    *, key: str, filename: str, content_type: str, size: int, creator: User | None, groups: Collection[Group]
+) -> StoredFile:
+    """Return a row for an object that is in storage already, such as a run's result."""
+    file, created = StoredFile.objects.get_or_create(
+        key=key, defaults={"filename": filename, "content_type": content_type, "size": size, "creator": creator}
+    )
+    if created:
+        file.groups.set(groups)
+    return file
+
+
+def duplicate(*, file: StoredFile, creator: User | None) -> StoredFile:
+    """Copy a file, object and row."""
+    key = _fresh_key(file.filename)
+    with storage().open(file.key) as stream:
+        size = storage().write(key, iter(partial(stream.read, 2**20), b""))
+    return _row(
+        key=key,
+        filename=file.filename,
+        content_type=file.content_type,
+        size=size,
+        sha256=file.sha256,
+        creator=creator,
+        groups=list(file.groups.all()),
+    )
+
+
+def delete_file(file: StoredFile | None) -> None:
+    """Delete a file: its row now, its object once the transaction has committed."""
+    if file is None:
+        return
+    key = file.key
+    file.delete()
+    transaction.on_commit(lambda: storage().delete(key), robust=True)
+
+
+def _row(  # noqa: PLR0913 - a row of the table
+    *,
+    key: str,
+    filename: str,
+    content_type: str,
+    size: int,
+    sha256: str,
+    creator: User | None,
+    groups: Collection[Group],
+) -> StoredFile:
+    with transaction.atomic():
+        file = StoredFile.objects.create(
+            key=key, filename=filename, content_type=content_type, size=size, sha256=sha256, creator=creator
+        )
+        if groups:
+            file.groups.set(groups)
+    return file
+
+
+def _fresh_key(filename: str) -> str:
+    lower = filename.lower()
+    suffix = ".tar.gz" if lower.endswith(".tar.gz") else PurePath(lower).suffix
+    safe = suffix if suffix.replace(".", "").isalnum() and suffix.isascii() else ""
+    return f"{uuid.uuid4().hex}{safe}"
+
+
+def _measured(chunks: Iterable[bytes], digest: "hashlib._Hash") -> Iterator[bytes]:
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > settings.QANAT.max_upload_bytes:
+            message = f"The file is larger than the {settings.QANAT.max_upload_bytes} bytes that this server accepts."
+            raise UploadRefused(message)
+        digest.update(chunk)
+        yield chunk

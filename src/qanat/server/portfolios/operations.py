@@ -1,0 +1,90 @@
+"""Writes of portfolios."""
+
+import csv
+import io
+import json
+from typing import Final
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from qanat.server.files.models import StoredFile
+from qanat.server.files.operations import Upload, UploadRefused, check_type, delete_file, store_content, store_upload
+from qanat.server.files.owned import replace_file
+from qanat.server.portfolios.models import FILES, Portfolio
+
+OED_TYPES: Final = (
+    "application/octet-stream",
+    "application/json",
+    "text/csv",
+    "application/gzip",
+    "application/zip",
+    "application/x-bzip2",
+)
+CURRENCY_TYPES: Final = ("application/json", "text/csv")
+RATE_COLUMNS: Final = 3
+
+
+def attach_oed_file(*, portfolio: Portfolio, field: str, upload: Upload, actor: User) -> StoredFile:
+    """Store an OED file and attach it in place of the one before.
+
+    Raises:
+        UploadRefused: its type is not one of ``OED_TYPES`` or contradicts its suffix.
+    """
+    groups = list(portfolio.groups.all() or actor.groups.all())
+    file = store_upload(upload=upload, creator=actor, groups=groups, allowed_types=OED_TYPES)
+    replace_file(portfolio, field, file)
+    return file
+
+
+def attach_currency_rates(*, portfolio: Portfolio, upload: Upload, actor: User) -> StoredFile:
+    """Store a currency table: JSON as it is; CSV (a header, then from, to, rate) becomes the kernel's JSON document.
+
+    Raises:
+        UploadRefused: neither JSON nor CSV, or a row that is not two currencies and a rate.
+    """
+    content_type = (upload.content_type or "").split(";")[0].strip()
+    check_type(filename=upload.name or "", content_type=content_type, allowed_types=CURRENCY_TYPES)
+    groups = list(portfolio.groups.all() or actor.groups.all())
+    if content_type == "application/json":
+        file = store_upload(upload=upload, creator=actor, groups=groups, allowed_types=CURRENCY_TYPES)
+    else:
+        document = {
+            "currency_conversion_type": "DictBasedCurrencyRates",
+            "source_type": "list",
+            "currency_rates": _rates(b"".join(upload.chunks())),
+        }
+        file = store_content(
+            content=json.dumps(document).encode(),
+            filename="currency_conversion.json",
+            content_type="application/json",
+            creator=actor,
+            groups=groups,
+        )
+    replace_file(portfolio, "currency_conversion_json", file)
+    return file
+
+
+def _rates(content: bytes) -> list[list[str | float]]:
+    rows = csv.reader(io.StringIO(content.decode("utf-8-sig", errors="replace")))
+    next(rows, None)
+    rates: list[list[str | float]] = []
+    for number, row in enumerate(rows, start=2):
+        if not row:
+            continue
+        try:
+            source, target, rate = row[:RATE_COLUMNS]
+            rates.append([source.strip(), target.strip(), float(rate)])
+        except ValueError:
+            message = f"Line {number} of the currency table is not 'from,to,rate': {','.join(row)}"
+            raise UploadRefused(message) from None
+    return rates
+
+
+def delete_portfolio(portfolio: Portfolio) -> None:
+    """Delete a portfolio and all its files; its analyses must be gone."""
+    with transaction.atomic():
+        files = [getattr(portfolio, field) for field in FILES]
+        portfolio.delete()
+        for file in files:
+            delete_file(file)

@@ -1,0 +1,91 @@
+"""Reads of portfolios: how many locations there are, without reading the exposure itself."""
+
+import bz2
+import csv
+import gzip
+import io
+import zipfile
+import zlib
+from typing import BinaryIO
+
+from qanat.server.files.models import StoredFile
+from qanat.server.files.storage import storage
+from qanat.storage.port import ObjectMissing
+
+MOST_UNPACKED_BYTES = 50 * 2**30
+PARQUET_MAGIC = b"PAR1"
+
+
+class Unreadable(Exception):
+    """The file is no table that we can count; the message says why."""
+
+
+def count_rows(file: StoredFile) -> int:
+    """Return the number of records of an OED file: csv, parquet, or either packed by gzip, zip or bzip2.
+
+    The count is kept with the file, for its content never changes.
+
+    Raises:
+        Unreadable: it is none of these, or damaged.
+    """
+    if file.rows is None:
+        try:
+            with storage().open(file.key) as stream:
+                file.rows = _count(stream)
+        except (OSError, EOFError, zlib.error, zipfile.BadZipFile, csv.Error, UnicodeDecodeError, ValueError) as error:
+            message = f"'{file.filename}' cannot be read: {error}"
+            raise Unreadable(message) from error
+        except ObjectMissing as error:
+            raise Unreadable(str(error)) from error
+        StoredFile.objects.filter(pk=file.pk).update(rows=file.rows)
+    return file.rows
+
+
+def _count(stream: BinaryIO) -> int:
+    head = stream.read(4)
+    stream.seek(0)
+    if head.startswith(b"\x1f\x8b"):
+        return _count_csv(gzip.GzipFile(fileobj=stream))
+    if head.startswith(b"BZh"):
+        return _count_csv(bz2.BZ2File(stream))
+    if head.startswith(b"PK\x03\x04"):
+        with zipfile.ZipFile(stream) as archive:
+            members = [member for member in archive.infolist() if not member.is_dir()]
+            if len(members) != 1:
+                message = f"a zipped OED file holds exactly one file, this one holds {len(members)}"
+                raise Unreadable(message)
+            with archive.open(members[0]) as member:
+                return _count_csv(member)
+    if head == PARQUET_MAGIC:
+        from pyarrow import parquet  # noqa: PLC0415 - heavy, and needed for parquet only
+
+        return int(parquet.ParquetFile(stream).metadata.num_rows)
+    return _count_csv(stream)
+
+
+def _count_csv(stream: object) -> int:
+    text = io.TextIOWrapper(_Limited(stream), encoding="utf-8-sig", errors="replace", newline="")
+    records = csv.reader(text)
+    next(records, None)
+    return sum(1 for record in records if record)
+
+
+class _Limited(io.RawIOBase):
+    """A stream that refuses to unpack without end."""
+
+    def __init__(self, stream: object) -> None:
+        self._stream = stream
+        self._left = MOST_UNPACKED_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(buffer)  # type: ignore[arg-type]
+        data: bytes = self._stream.read(len(view))  # type: ignore[attr-defined]
+        self._left -= len(data)
+        if self._left < 0:
+            message = "it unpacks to more than this server reads"
+            raise ValueError(message)
+        view[: len(data)] = data
+        return len(data)

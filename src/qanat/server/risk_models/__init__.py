@@ -1,0 +1,1 @@
+"""The catastrophe models that workers run: identity, settings, versions, chunking and scaling."""

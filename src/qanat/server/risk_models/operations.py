@@ -1,0 +1,99 @@
+"""Writes of models: created by users, registered by their workers, hidden rather than deleted."""
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from qanat.contract.statuses import RunMode
+from qanat.server.accounts.operations import first_superuser
+from qanat.server.files.models import StoredFile
+from qanat.server.files.operations import store_content
+from qanat.server.files.owned import replace_file
+from qanat.server.files.settings_documents import SettingsRefused, model_settings
+from qanat.server.risk_models.models import RiskModel
+
+logger = logging.getLogger(__name__)
+
+VERSION_COLUMNS = {
+    "ktools": "ver_ktools",
+    "oasislmf": "ver_oasislmf",
+    "platform": "ver_platform",
+    "ods-tools": "ver_ods",
+    "oed-schema": "ver_oed",
+}
+
+
+def store_settings(*, model: RiskModel, document: Any, actor: User | None) -> StoredFile:  # noqa: ANN401 - JSON
+    """Check and store a model's settings; ``model_run_mode`` in them sets the model's run mode.
+
+    Raises:
+        SettingsRefused: the document breaks its schema.
+    """
+    checked = model_settings(document)
+    with transaction.atomic():
+        file = _store(model, checked, actor)
+        mode = checked.get("model_run_mode")
+        if mode in {member.value for member in RunMode}:
+            RiskModel.objects.filter(pk=model.pk).update(run_mode=mode)
+    return file
+
+
+def register(  # noqa: PLR0913 - the worker's message
+    *,
+    supplier_id: str,
+    model_id: str,
+    version_id: str,
+    run_mode: RunMode,
+    settings: Mapping[str, Any] | None,
+    versions: Mapping[str, str],
+    config: Mapping[str, Any] | None,
+) -> RiskModel:
+    """Note that a worker for the model has started: make or revive the model, take its settings and versions.
+
+    The run mode is set only where the model has none; settings that break their schema are left out and logged.
+    """
+    with transaction.atomic():
+        model, created = RiskModel.objects.select_for_update().get_or_create(
+            supplier_id=supplier_id,
+            model_id=model_id,
+            version_id=version_id,
+            defaults={"creator": first_superuser(), "run_mode": run_mode},
+        )
+        model.deleted = False
+        model.run_mode = model.run_mode or run_mode
+        model.oasislmf_config = dict(config or {})
+        for name, column in VERSION_COLUMNS.items():
+            setattr(model, column, versions.get(name) or getattr(model, column))
+        model.save()
+        if settings is not None:
+            try:
+                _store(model, model_settings(settings), model.creator)
+            except SettingsRefused as refusal:
+                logger.warning("The settings of %s break their schema and are left out: %s", model, refusal.errors)
+    logger.info("%s %s (%s)", "New model" if created else "Model came back:", model, dict(versions))
+    return model
+
+
+def _store(model: RiskModel, document: Mapping[str, Any], actor: User | None) -> StoredFile:
+    content = json.dumps(document).encode()
+    file = store_content(
+        content=content,
+        filename="model_settings.json",
+        content_type="application/json",
+        creator=actor,
+        groups=list(model.groups.all()),
+    )
+    replace_file(model, "settings_file", file)
+    return file
+
+
+def revive(*, model: RiskModel, creator: User) -> RiskModel:
+    """Bring back a hidden model under a new creator."""
+    model.deleted = False
+    model.creator = creator
+    model.save()
+    return model

@@ -1,0 +1,1 @@
+"""Where bytes live: one port, and what can stand behind it."""

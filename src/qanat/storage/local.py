@@ -1,0 +1,77 @@
+"""Storage in a directory of this host, or of a file system that all hosts share."""
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from qanat.storage.port import ObjectMissing, StorageFull, StorageUnavailable, checked
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class LocalStorage:
+    """Objects are files beneath a root; see ``port.Storage``."""
+
+    def __init__(self, root: Path) -> None:
+        """Keep objects under ``root``, which is made where it is not there."""
+        self.root = root
+
+    def write(self, key: str, chunks: Iterable[bytes]) -> int:
+        """Write to a temporary file beside the target and rename it: nobody sees half an object."""
+        target = self._path(key)
+        temporary: Path | None = None
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as stream:
+                temporary = Path(stream.name)
+                size = sum(stream.write(chunk) for chunk in chunks)
+            temporary.replace(target)
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                message = f"No room is left in {self.root}: free some, then try again; nothing was stored."
+                raise StorageFull(message) from error
+            message = f"{self.root} could not be written: {error.strerror}."
+            raise StorageUnavailable(message) from error
+        finally:
+            if temporary is not None:
+                temporary.unlink(missing_ok=True)
+        return size
+
+    def open(self, key: str) -> BinaryIO:
+        """Open the file."""
+        try:
+            return self._path(key).open("rb")
+        except FileNotFoundError:
+            raise ObjectMissing(key) from None
+
+    def size(self, key: str) -> int:
+        """Return the file's size."""
+        try:
+            return self._path(key).stat().st_size
+        except FileNotFoundError:
+            raise ObjectMissing(key) from None
+
+    def exists(self, key: str) -> bool:
+        """Say whether the file is there."""
+        return self._path(key).is_file()
+
+    def delete(self, key: str) -> None:
+        """Remove the file and the folders that it leaves empty."""
+        path = self._path(key)
+        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            for parent in path.parents:
+                if parent == self.root:
+                    break
+                parent.rmdir()
+
+    def local_path(self, key: str) -> Path | None:
+        """Return the file's path."""
+        return self._path(key)
+
+    def _path(self, key: str) -> Path:
+        return self.root / os.fspath(checked(key))
