@@ -1,0 +1,1 @@
+"""The entrance for HTTP: translate in, one call of a feature, translate out."""

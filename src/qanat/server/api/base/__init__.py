@@ -1,0 +1,1 @@
+"""The endpoints without a version: health, tokens, what this server is."""

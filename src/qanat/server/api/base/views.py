@@ -1,0 +1,166 @@
+"""Health, tokens, and what this server is (wire contract, section 1.2)."""
+
+from importlib import metadata, resources
+from typing import Any
+
+from celery import current_app
+from django.conf import settings
+from django.contrib.auth import authenticate
+from django.db import connection
+from django.db import Error as DatabaseError
+from kombu.exceptions import OperationalError as BrokerUnavailable
+from rest_framework import status
+from rest_framework.exceptions import ValidationError
+from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.tokens import RefreshToken as Refresh
+
+from qanat import __version__
+
+CHALLENGE = 'Bearer realm="api"'
+
+
+class Public(APIView):
+    """An endpoint that asks for no credentials."""
+
+    authentication_classes = ()
+    permission_classes = ()
+
+
+class Health(Public):
+    """``healthcheck/``: the server answers."""
+
+    def get(self, request: Request) -> Response:
+        """Say OK."""
+        del request
+        return Response({"status": "OK"})
+
+
+class Connections(Public):
+    """``healthcheck_connections/``: the server reaches what it needs."""
+
+    def get(self, request: Request) -> Response:
+        """Say OK, or what is down."""
+        del request
+        down = None
+        try:
+            with current_app.connection_for_write() as broker:
+                broker.ensure_connection(max_retries=1, timeout=3)
+        except (BrokerUnavailable, OSError):
+            down = "celery v2"
+        try:
+            connection.ensure_connection()
+        except DatabaseError:
+            down = "db"
+        if down:
+            return Response({"status": f"ERROR - {down} down"}, status=status.HTTP_503_SERVICE_UNAVAILABLE)
+        return Response({"status": "OK"})
+
+
+class ServerInfo(APIView):
+    """``server_info/``: for users who are logged in, as in the reference; probing clients go by their own settings."""
+
+    def get(self, request: Request) -> Response:
+        """Return version, configuration and components."""
+        del request
+        server = settings.QANAT
+        database = settings.DATABASES["default"]["ENGINE"]
+        config: dict[str, Any] = {
+            "DEBUG": settings.DEBUG,
+            "LANGUAGE_CODE": settings.LANGUAGE_CODE,
+            "TIME_ZONE": settings.TIME_ZONE,
+            "STORAGES": {"default": {"BACKEND": "qanat.storage.local.LocalStorage"}},
+            "DB_ENGINE": database,
+            "STORAGE_TYPE": "shared-fs",
+            "MEDIA_ROOT": str(server.media_root),
+            "AWS_STORAGE_BUCKET_NAME": "",
+            "AWS_LOCATION": "",
+            "AWS_SHARED_BUCKET": False,
+            "AWS_QUERYSTRING_EXPIRE": 604800,
+            "AWS_QUERYSTRING_AUTH": False,
+            "API_AUTH_TYPE": "simple_jwt",
+            "ROTATE_REFRESH_TOKEN": True,
+            "ACCESS_TOKEN_LIFETIME": str(server.access_token_lifetime.total_seconds()),
+            "REFRESH_TOKEN_LIFETIME": str(server.refresh_token_lifetime.total_seconds()),
+        }
+        components = {"ods_version": _version_of("ods-tools"), "oed_version": _latest_oed_schema()}
+        return Response({"version": __version__, "config": config, "components": components})
+
+
+def _version_of(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _latest_oed_schema() -> str:
+    try:
+        names = [item.name for item in resources.files("ods_tools").joinpath("data").iterdir()]
+    except ModuleNotFoundError:
+        return "not installed"
+    versions = [n.removeprefix("OpenExposureData_").removesuffix("Spec.json") for n in names if "OpenExposureData_" in n]
+    return max(versions, key=lambda version: tuple(map(int, version.split("."))))
+
+
+class TokenView(Public):
+    """The token endpoints, the only ones to answer 401."""
+
+    def refuse(self, body: dict[str, Any]) -> Response:
+        """Answer 401 with a challenge."""
+        return Response(body, status=status.HTTP_401_UNAUTHORIZED, headers={"WWW-Authenticate": CHALLENGE})
+
+
+class AccessToken(TokenView):
+    """``access_token/``."""
+
+    parser_classes = (JSONParser, FormParser, MultiPartParser)
+
+    def post(self, request: Request) -> Response:
+        """Exchange user name and password for tokens."""
+        given = request.data
+        if not isinstance(given, dict):
+            raise ValidationError(["Send username and password."])
+        if "username" not in given or "password" not in given:
+            if "client_id" in given and "client_secret" in given:
+                raise ValidationError(["The client credentials flow is disabled on this server: log in with username and password."])
+            raise ValidationError(["Send username and password."])
+        user = authenticate(request, username=str(given["username"]), password=str(given["password"]))
+        if user is None:
+            return self.refuse({"detail": "No active account found with the given credentials"})
+        refresh = Refresh.for_user(user)
+        return Response({"refresh_token": str(refresh), **_access(refresh)})
+
+
+class RefreshToken(TokenView):
+    """``refresh_token/``."""
+
+    parser_classes = (FormParser,)
+
+    def post(self, request: Request) -> Response:
+        """Exchange a refresh token for new tokens; the old one is good no longer."""
+        _ = request.data  # a body of another type is refused here
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not given:
+            return Response({"Detail": ["Refresh token not found in header"]}, status=status.HTTP_400_BAD_REQUEST)
+        try:
+            refresh = Refresh(given)  # type: ignore[arg-type]
+            refresh.blacklist()
+            refresh.set_jti()
+            refresh.set_exp()
+            refresh.set_iat()
+            refresh.outstand()
+        except TokenError as error:
+            return self.refuse({"detail": str(error), "code": "token_not_valid"})
+        return Response({**_access(refresh), "refresh_token": str(refresh)})
+
+
+def _access(refresh: Refresh) -> dict[str, Any]:
+    return {
+        "access_token": str(refresh.access_token),
+        "token_type": "Bearer",
+        "expires_in": settings.QANAT.access_token_lifetime.total_seconds(),
+    }

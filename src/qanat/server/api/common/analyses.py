@@ -1,0 +1,189 @@
+"""Analyses: the endpoints that both versions offer."""
+
+from typing import Any, ClassVar
+
+from django.db import transaction
+
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+
+from qanat.contract.statuses import RunKind, RunMode
+from qanat.domain.analysis_status import Event
+from qanat.server.analyses import requests
+from qanat.server.analyses.models import FILES, Analysis
+from qanat.server.analyses.operations import attach_settings_file, copy, delete_analysis, store_settings
+from qanat.server.api.common.documents import DocumentView
+from qanat.server.api.common.files import FileEndpoint
+from qanat.server.api.common.resources import DetailView, ListView, ResourceView
+from qanat.server.portfolios.models import Portfolio
+from qanat.server.runs import clock, queries
+
+
+def _result(field: str) -> FileEndpoint:
+    return FileEndpoint(field=field)
+
+
+def _log(field: str) -> FileEndpoint:
+    return FileEndpoint(field=field, deletable=True, system_log=True)
+
+
+ENDPOINTS = [
+    FileEndpoint(
+        field="settings_file",
+        upload=lambda row, upload, actor: attach_settings_file(analysis=row, upload=upload, actor=actor),
+        deletable=True,
+    ),
+    _result("input_file"),
+    _result("lookup_errors_file"),
+    _result("lookup_success_file"),
+    _result("lookup_validation_file"),
+    _result("summary_levels_file"),
+    _log("input_generation_traceback_file"),
+    FileEndpoint(field="output_file", deletable=True),
+    _log("run_traceback_file"),
+    _log("run_log_file"),
+]
+
+
+class Analyses(ResourceView):
+    """What all endpoints of analyses have in common."""
+
+    model = Analysis
+    groups_through = "portfolio"
+    related = ("portfolio", "model", *FILES)
+    prefetched = ("complex_model_data_files", "portfolio__groups")
+    detail_form: ClassVar[type[Serializer[Any]]]
+
+    def context(self) -> dict[str, Any]:
+        """Return what forms need to know besides the row; nothing is counted before it is shown."""
+        return {**super().context(), "sub_task_counts": {}}
+
+    def shown(self, analysis: Analysis) -> Response:
+        """Answer with the analysis."""
+        return Response(self.detail_form(self.rows().get(pk=analysis.pk), context=self.context()).data)
+
+
+class AnalysisList(Analyses, ListView):
+    """``analyses/``."""
+
+    def list_context(self, rows: list[Analysis]) -> dict[str, Any]:
+        """Count the sub-tasks of all rows at once."""
+        return {**self.context(), "sub_task_counts": queries.sub_task_counts([row.pk for row in rows])}
+
+
+class AnalysisDetail(Analyses, DetailView):
+    """``analyses/{id}/``."""
+
+    def remove(self, row: Analysis) -> None:
+        """Delete the analysis with its runs and files."""
+        delete_analysis(row)
+
+
+class AnalysisSettings(Analyses, DocumentView):
+    """``analyses/{id}/settings/``."""
+
+    field = "settings_file"
+
+    def store(self, row: Analysis, document: Any) -> Any:  # noqa: ANN401 - JSON
+        """Check and store the settings."""
+        return store_settings(analysis=row, document=document, actor=self.actor())
+
+
+class AnalysisStorage(Analyses):
+    """``analyses/{id}/storage_links/``."""
+
+    def get(self, request: Request, pk: int) -> Response:
+        """Return where the files lie in storage."""
+        del request
+        row = self.one(pk)
+        return Response({field: file.key if (file := getattr(row, field)) else None for field in FILES})
+
+
+class RunProgress(Analyses):
+    """``analyses/{id}/run_progress/``."""
+
+    def get(self, request: Request, pk: int) -> Response:
+        """Return how many events are done."""
+        del request
+        row = self.one(pk)
+        return Response({"Status": f"{row.num_events_complete}/{row.num_events_total} gul stages complete"})
+
+
+class AnalysisDataFiles(Analyses):
+    """``analyses/{id}/data_files/``."""
+
+    data_file_form: ClassVar[type[Serializer[Any]]]
+
+    def get(self, request: Request, pk: int) -> Response:
+        """Return the data files."""
+        del request
+        files = self.one(pk).complex_model_data_files.select_related("file").order_by("pk")
+        return Response(self.data_file_form(files, many=True, context=self.context()).data)
+
+
+class Start(Analyses):
+    """``analyses/{id}/{generate_inputs, run, generate_and_run}/``."""
+
+    kind: RunKind = RunKind.INPUTS
+
+    def post(self, request: Request, pk: int) -> Response:
+        """Queue what was asked for."""
+        del request
+        asked = requests.Request(
+            analysis=self.one(pk),
+            actor=self.actor(),
+            kind=self.kind,
+            now=clock.now(),
+            v1=self.version == "v1",
+            run_mode_override=self._override(),
+        )
+        return self.shown(requests.request(asked))
+
+    def _override(self) -> RunMode | None:
+        given = self.request.query_params.get("run_mode_override")
+        if not given or self.version == "v1":
+            return None
+        try:
+            return RunMode(given.upper())
+        except ValueError:
+            raise ValidationError({"run_mode": [f"'{given}' is not a run mode: it is V1 or V2."]}) from None
+
+
+class Cancel(Analyses):
+    """``analyses/{id}/{cancel, cancel_generate_inputs, cancel_analysis_run}/``."""
+
+    event: Event | None = None
+
+    def post(self, request: Request, pk: int) -> Response:
+        """Cancel what is under way."""
+        del request
+        return self.shown(requests.cancel(analysis=self.one(pk), event=self.event, now=clock.now()))
+
+
+class Copy(Analyses):
+    """``analyses/{id}/copy/``."""
+
+    def post(self, request: Request, pk: int) -> Response:
+        """Copy, with the changes that the body names."""
+        row = self.one(pk)
+        form = self.detail_form(row, data=request.data or {}, partial=True, context=self.context())
+        form.is_valid(raise_exception=True)
+        return self.shown(copy(analysis=row, changes=dict(form.validated_data), actor=self.actor()))
+
+
+def start(*, form: Serializer[Any], portfolio: Portfolio, view: ResourceView) -> Analysis:
+    """Create the analysis of a checked form and queue its inputs: both or neither."""
+    with transaction.atomic():
+        analysis: Analysis = form.save(portfolio=portfolio)
+        return requests.request(
+            requests.Request(
+                analysis=analysis,
+                actor=view.actor(),
+                kind=RunKind.INPUTS,
+                now=clock.now(),
+                v1=view.version == "v1",
+                any_model=True,
+            )
+        )

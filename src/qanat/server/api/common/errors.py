@@ -1,0 +1,42 @@
+"""Which HTTP answer a refusal of the features becomes: the one table of it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from kombu.exceptions import OperationalError as BrokerUnavailable
+from rest_framework import status
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from qanat.server.accounts.access import GroupsRefused, WriteRefused
+from qanat.server.analyses.requests import NotPossible
+from qanat.server.files.operations import UploadRefused
+from qanat.server.files.settings_documents import SettingsRefused
+from qanat.storage.port import ObjectMissing, StorageFull, StorageUnavailable
+
+Answer = tuple[int, Callable[[Any], Any]]
+
+
+def _detail(error: Exception) -> dict[str, str]:
+    return {"detail": str(error)}
+
+
+ANSWERS: dict[type[Exception], Answer] = {
+    NotPossible: (status.HTTP_400_BAD_REQUEST, lambda error: error.errors),
+    SettingsRefused: (status.HTTP_400_BAD_REQUEST, lambda error: error.errors),
+    UploadRefused: (status.HTTP_400_BAD_REQUEST, lambda error: {"file": [str(error)]}),
+    GroupsRefused: (status.HTTP_400_BAD_REQUEST, lambda error: {"groups": [str(error)]}),
+    WriteRefused: (status.HTTP_403_FORBIDDEN, _detail),
+    ObjectMissing: (status.HTTP_404_NOT_FOUND, _detail),
+    StorageFull: (status.HTTP_507_INSUFFICIENT_STORAGE, _detail),
+    StorageUnavailable: (status.HTTP_503_SERVICE_UNAVAILABLE, _detail),
+    BrokerUnavailable: (status.HTTP_503_SERVICE_UNAVAILABLE, _detail),
+}
+
+
+def handle(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Answer an exception: ours from the table, others as the framework does."""
+    for kind, (code, body) in ANSWERS.items():
+        if isinstance(error, kind):
+            return Response(body(error), status=code)
+    return exception_handler(error, context)

@@ -1,0 +1,313 @@
+"""Forms that both versions build on: what a row looks like on the wire, and what a client may write."""
+
+from typing import Any, ClassVar
+
+from rest_framework import serializers
+
+from qanat.server.accounts.access import groups_for, visible
+from qanat.server.analyses.models import Analysis
+from qanat.server.api.common.links import Link, link
+from qanat.server.data_files.models import DataFile
+from qanat.server.files.models import StoredFile
+from qanat.server.portfolios.models import Portfolio
+from qanat.server.risk_models.models import RiskModel
+
+Json = dict[str, Any]
+
+
+class OwnedForm(serializers.ModelSerializer[Any]):
+    """A form that notes who created the row."""
+
+    def create(self, validated_data: Json) -> Any:  # noqa: ANN401 - a row of the form's table
+        """Create the row in the actor's name."""
+        return super().create({"creator": self.context["request"].user, **validated_data})
+
+
+class GroupsField(serializers.Field):  # type: ignore[type-arg]
+    """Groups by name."""
+
+    def __init__(self, *, of: str = "", **options: bool) -> None:
+        """Show the groups of the row, or of its relation ``of``."""
+        super().__init__(**options)  # type: ignore[arg-type]
+        self.of = of
+
+    def get_attribute(self, instance: Any) -> Any:  # noqa: ANN401 - a row with groups
+        """Return the groups, prefetched where the list did so."""
+        owner = getattr(instance, self.of) if self.of else instance
+        return owner.groups.all()
+
+    def to_representation(self, value: Any) -> list[str]:  # noqa: ANN401 - a queryset
+        """Return the names."""
+        return [group.name for group in value]
+
+    def to_internal_value(self, data: Any) -> list[str]:  # noqa: ANN401 - JSON
+        """Return the names as given."""
+        if not isinstance(data, list) or not all(isinstance(name, str) for name in data):
+            message = "A list of group names is required."
+            raise serializers.ValidationError(message)
+        return data
+
+
+class GroupedForm(OwnedForm):
+    """A form of a row that belongs to groups: omitted on create and PUT, they are the actor's own."""
+
+    groups = GroupsField(required=False)
+
+    def create(self, validated_data: Json) -> Any:  # noqa: ANN401 - a row of the form's table
+        """Create the row with its groups."""
+        groups = self._groups(validated_data)
+        row = super().create(validated_data)
+        row.groups.set(groups)
+        return row
+
+    def update(self, instance: Any, validated_data: Json) -> Any:  # noqa: ANN401 - a row of the form's table
+        """Change the row; a PATCH without groups leaves them alone."""
+        asked = "groups" in validated_data or not self.partial
+        groups = self._groups(validated_data)
+        row = super().update(instance, validated_data)
+        if asked:
+            row.groups.set(groups)
+        return row
+
+    def _groups(self, validated_data: Json) -> list[Any]:
+        return groups_for(actor=self.context["request"].user, names=validated_data.pop("groups", None))
+
+
+class FileReference(serializers.Field):  # type: ignore[type-arg]
+    """A portfolio's file: where to get it, what its owner calls it, and its key in storage."""
+
+    def __init__(self, field: str, *, conversion: bool = False) -> None:
+        """Show ``field``, with the fields of converted files where the version has them."""
+        super().__init__(source="*", read_only=True)
+        self.field = field
+        self.conversion = conversion
+
+    def to_representation(self, value: Any) -> Json | None:  # noqa: ANN401 - a portfolio
+        """Return the object, or None."""
+        file: StoredFile | None = getattr(value, self.field)
+        if file is None:
+            return None
+        reference: Json = {
+            "uri": link(self.context["request"], self.context["version"], "portfolios", value.pk, self.field),
+            "name": file.filename,
+            "stored": file.key,
+        }
+        if self.conversion:
+            # The misspelt key is what clients know.
+            reference |= {
+                "converted_uri": None,
+                "converted_stored": None,
+                "conversion_state": "NONE",
+                "conversion_log_fie": None,
+            }
+        return reference
+
+
+class NoStatus(serializers.Field):  # type: ignore[type-arg]
+    """A status of something that has never been asked for."""
+
+    def __init__(self) -> None:
+        """Read-only."""
+        super().__init__(source="*", read_only=True)
+
+    def to_representation(self, value: Any) -> str:  # noqa: ANN401 - a portfolio
+        """Return NONE."""
+        del value
+        return "NONE"
+
+
+class PortfolioForm(OwnedForm):
+    """What both versions show of a portfolio in a list."""
+
+    location_file = FileReference("location_file")
+    accounts_file = FileReference("accounts_file")
+    reinsurance_info_file = FileReference("reinsurance_info_file")
+    reinsurance_scope_file = FileReference("reinsurance_scope_file")
+    storage_links = Link("portfolios", "storage_links")
+
+    class Meta:
+        """The fields, in order."""
+
+        model = Portfolio
+        fields: ClassVar = [
+            "id",
+            "name",
+            "created",
+            "modified",
+            "location_file",
+            "accounts_file",
+            "reinsurance_info_file",
+            "reinsurance_scope_file",
+            "storage_links",
+        ]
+
+
+PORTFOLIO_DETAILS = [
+    "currency_conversion_json",
+    "exposure_status",
+    "validation_status",
+    "exposure_transform_status",
+    "reporting_currency",
+]
+
+
+class PortfolioDetails(serializers.Serializer[Any]):
+    """What both versions show of a portfolio besides, when it is asked for alone."""
+
+    currency_conversion_json = FileReference("currency_conversion_json")
+    exposure_status = NoStatus()
+    validation_status = NoStatus()
+    exposure_transform_status = NoStatus()
+    reporting_currency = serializers.CharField(read_only=True)
+
+
+class RiskModelForm(OwnedForm):
+    """What both versions show of a model."""
+
+    settings = Link("models", "settings")
+    versions = Link("models", "versions")
+    data_files = serializers.PrimaryKeyRelatedField(many=True, queryset=DataFile.objects.all(), required=False)
+
+    class Meta:
+        """The fields, in order. The identity's uniqueness is judged by the view: a hidden model comes back."""
+
+        model = RiskModel
+        fields: ClassVar = [
+            "id",
+            "supplier_id",
+            "model_id",
+            "version_id",
+            "created",
+            "modified",
+            "data_files",
+            "settings",
+            "versions",
+            "run_mode",
+        ]
+        validators: ClassVar = []
+
+    def validate(self, attrs: Json) -> Json:
+        """Refuse an identity that another model has."""
+        identity = {name: attrs.get(name, getattr(self.instance, name, None)) for name in IDENTITY}
+        others = RiskModel.objects.filter(**identity).exclude(pk=getattr(self.instance, "pk", None))
+        if others.exists():
+            message = "The fields supplier_id, model_id, version_id must make a unique set."
+            raise serializers.ValidationError({"non_field_errors": [message]})
+        return attrs
+
+
+IDENTITY = ("supplier_id", "model_id", "version_id")
+
+
+class DataFileForm(OwnedForm):
+    """What both versions show of a data file."""
+
+    file = Link("data_files", "content", of="file")
+    filename = serializers.CharField(source="file.filename", default=None, read_only=True)
+    stored = serializers.CharField(source="file.key", default=None, read_only=True)
+    content_type = serializers.CharField(source="file.content_type", default=None, read_only=True)
+
+    class Meta:
+        """The fields, in order."""
+
+        model = DataFile
+        fields: ClassVar = [
+            "id",
+            "file_description",
+            "file_category",
+            "created",
+            "modified",
+            "file",
+            "filename",
+            "stored",
+            "content_type",
+        ]
+        extra_kwargs: ClassVar = {"file_category": {"required": False, "allow_null": True}}
+
+
+def _file_link(field: str) -> Link:
+    return Link("analyses", field, of=field)
+
+
+class AnalysisForm(OwnedForm):
+    """What both versions show of an analysis, and what a client may write."""
+
+    portfolio = serializers.PrimaryKeyRelatedField(queryset=Portfolio.objects.all())
+    model = serializers.PrimaryKeyRelatedField(
+        queryset=RiskModel.objects.filter(deleted=False), allow_null=True, required=False
+    )
+    complex_model_data_files = serializers.PrimaryKeyRelatedField(
+        many=True, queryset=DataFile.objects.all(), required=False
+    )
+    num_events_total = serializers.IntegerField(min_value=0, required=False)
+    num_events_complete = serializers.IntegerField(min_value=0, required=False)
+    input_file = _file_link("input_file")
+    settings_file = _file_link("settings_file")
+    settings = Link("analyses", "settings", of="settings_file")
+    lookup_errors_file = _file_link("lookup_errors_file")
+    lookup_success_file = _file_link("lookup_success_file")
+    lookup_validation_file = _file_link("lookup_validation_file")
+    summary_levels_file = _file_link("summary_levels_file")
+    input_generation_traceback_file = _file_link("input_generation_traceback_file")
+    output_file = _file_link("output_file")
+    run_traceback_file = _file_link("run_traceback_file")
+    run_log_file = _file_link("run_log_file")
+    storage_links = Link("analyses", "storage_links")
+
+    class Meta:
+        """The fields, in order."""
+
+        model = Analysis
+        fields: ClassVar = [
+            "created",
+            "modified",
+            "name",
+            "id",
+            "portfolio",
+            "model",
+            "status",
+            "task_started",
+            "task_finished",
+            "complex_model_data_files",
+            "input_file",
+            "settings_file",
+            "settings",
+            "lookup_errors_file",
+            "lookup_success_file",
+            "lookup_validation_file",
+            "summary_levels_file",
+            "input_generation_traceback_file",
+            "output_file",
+            "run_traceback_file",
+            "run_log_file",
+            "storage_links",
+            "num_events_total",
+            "num_events_complete",
+        ]
+        read_only_fields: ClassVar = ["status", "task_started", "task_finished"]
+
+    def validate_portfolio(self, portfolio: Portfolio) -> Portfolio:
+        """Refuse a portfolio without exposure, or one the actor may not see."""
+        self._require_visible(portfolio, "portfolio")
+        if portfolio.location_file_id is None and portfolio.accounts_file_id is None:
+            message = '"location_file" or "accounts_file" must not be null: upload exposure to the portfolio first'
+            raise serializers.ValidationError(message)
+        return portfolio
+
+    def validate_model(self, model: RiskModel | None) -> RiskModel | None:
+        """Refuse a model the actor may not use."""
+        if model is not None:
+            self._require_visible(model, "model")
+        return model
+
+    def validate_complex_model_data_files(self, files: list[DataFile]) -> list[DataFile]:
+        """Refuse data files the actor may not use."""
+        for file in files:
+            self._require_visible(file, "data file")
+        return files
+
+    def _require_visible(self, row: Any, what: str) -> None:  # noqa: ANN401 - a row with groups
+        rows = visible(type(row)._default_manager.filter(pk=row.pk), actor=self.context["request"].user)  # noqa: SLF001
+        if not rows.exists():
+            message = f"You are not allowed to use this {what}"
+            raise serializers.ValidationError(message)

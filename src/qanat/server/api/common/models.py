@@ -1,0 +1,99 @@
+"""Models: the endpoints that both versions offer."""
+
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+
+from qanat.server.api.common import filters
+from qanat.server.api.common.documents import DocumentView
+from qanat.server.api.common.forms import IDENTITY
+from qanat.server.api.common.resources import DetailView, ListView, ResourceView
+from qanat.server.risk_models.models import RiskModel
+from qanat.server.risk_models.operations import revive, store_settings
+
+
+class Models(ResourceView):
+    """What all endpoints of models have in common; hidden models do not exist here."""
+
+    model = RiskModel
+    related = ("settings_file",)
+    prefetched = ("groups", "data_files")
+
+    def rows(self) -> QuerySet[Any]:
+        """Leave out the hidden ones."""
+        return super().rows().filter(deleted=False)
+
+
+class ModelList(Models, ListView):
+    """``models/``."""
+
+    filters = filters.filter_set(RiskModel, filters.MODELS)
+
+    def post(self, request: Request) -> Response:
+        """Create a model, or bring back a hidden one of the same identity."""
+        identity = {name: request.data.get(name) for name in IDENTITY}
+        hidden = RiskModel.objects.filter(deleted=True, **identity).first() if all(identity.values()) else None
+        if hidden is None:
+            return super().post(request)
+        form = self.detail_form(hidden, data=request.data, partial=True, context=self.context())
+        form.is_valid(raise_exception=True)
+        revive(model=hidden, creator=self.actor())
+        if "data_files" in form.validated_data:
+            hidden.data_files.set(form.validated_data["data_files"])
+        return Response(self.detail_form(hidden, context=self.context()).data)
+
+
+class ModelDetail(Models, DetailView):
+    """``models/{id}/``."""
+
+    def remove(self, row: RiskModel) -> None:
+        """Hide the model."""
+        row.deleted = True
+        row.save(update_fields=["deleted", "modified"])
+
+
+class ModelSettings(Models, DocumentView):
+    """``models/{id}/settings/``."""
+
+    field = "settings_file"
+
+    def store(self, row: RiskModel, document: Any) -> Any:  # noqa: ANN401 - JSON
+        """Check and store the settings."""
+        return store_settings(model=row, document=document, actor=self.actor())
+
+
+class ModelVersions(Models):
+    """``models/{id}/versions/``."""
+
+    names: ClassVar[tuple[str, ...]]
+
+    def get(self, request: Request, pk: int) -> Response:
+        """Return what the worker reported."""
+        del request
+        versions = self.one(pk).versions()
+        return Response({name: versions[name] for name in self.names})
+
+
+class ModelStorage(Models):
+    """``models/{id}/storage_links/``."""
+
+    def get(self, request: Request, pk: int) -> Response:
+        """Return where the settings lie in storage."""
+        del request
+        row = self.one(pk)
+        return Response({"settings_file": row.settings_file and row.settings_file.key})
+
+
+class ModelDataFiles(Models):
+    """``models/{id}/data_files/``."""
+
+    data_file_form: ClassVar[type[Serializer[Any]]]
+
+    def get(self, request: Request, pk: int) -> Response:
+        """Return the data files."""
+        del request
+        files = self.one(pk).data_files.select_related("file").prefetch_related("groups").order_by("pk")
+        return Response(self.data_file_form(files, many=True, context=self.context()).data)

@@ -1,0 +1,130 @@
+"""Portfolios: the endpoints that both versions offer."""
+
+from typing import Any, ClassVar
+
+from django.http import Http404
+from rest_framework import serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+
+from qanat.server.analyses.models import Analysis
+from qanat.server.analyses.operations import delete_portfolio
+from qanat.server.api.common import filters
+from qanat.server.api.common.analyses import start
+from qanat.server.api.common.files import FileEndpoint
+from qanat.server.api.common.resources import DetailView, ListView, ResourceView
+from qanat.server.portfolios.models import FILES, OED_FILES, Portfolio
+from qanat.server.portfolios.operations import attach_currency_rates, attach_oed_file
+
+LONGEST_CURRENCY = 15
+
+
+def _oed_upload(field: str) -> FileEndpoint:
+    return FileEndpoint(
+        field=field,
+        upload=lambda row, upload, actor: attach_oed_file(portfolio=row, field=field, upload=upload, actor=actor),
+        deletable=True,
+        convertible=True,
+        conversion_fields=True,
+    )
+
+
+ENDPOINTS = [
+    *map(_oed_upload, OED_FILES),
+    FileEndpoint(
+        field="currency_conversion_json",
+        upload=lambda row, upload, actor: attach_currency_rates(portfolio=row, upload=upload, actor=actor),
+        deletable=True,
+    ),
+]
+
+
+class Portfolios(ResourceView):
+    """What all endpoints of portfolios have in common."""
+
+    model = Portfolio
+    related = FILES
+    prefetched = ("groups",)
+
+
+class PortfolioList(Portfolios, ListView):
+    """``portfolios/``."""
+
+    filters = filters.filter_set(Portfolio, filters.NAMED)
+
+
+class PortfolioDetail(Portfolios, DetailView):
+    """``portfolios/{id}/``."""
+
+    def remove(self, row: Portfolio) -> None:
+        """Delete the portfolio with its analyses."""
+        delete_portfolio(row)
+
+
+class PortfolioStorage(Portfolios):
+    """``portfolios/{id}/storage_links/``."""
+
+    def get(self, request: Request, pk: int) -> Response:
+        """Return where the files lie in storage."""
+        del request
+        row = self.one(pk)
+        return Response({field: file.key if (file := getattr(row, field)) else None for field in FILES})
+
+
+class CurrencyFields(serializers.Serializer[Any]):
+    """The currency to report in."""
+
+    reporting_currency = serializers.CharField(max_length=LONGEST_CURRENCY)
+
+
+class ReportingCurrency(Portfolios):
+    """``portfolios/{id}/reporting_currency/``."""
+
+    def get(self, request: Request, pk: int) -> Response:
+        """Return the currency."""
+        del request
+        return self._answer(self._set(pk))
+
+    def post(self, request: Request, pk: int) -> Response:
+        """Set the currency."""
+        row = self.one(pk)
+        fields = CurrencyFields(data=request.data)
+        fields.is_valid(raise_exception=True)
+        row.reporting_currency = fields.validated_data["reporting_currency"]
+        row.save(update_fields=["reporting_currency", "modified"])
+        return self._answer(row)
+
+    def delete(self, request: Request, pk: int) -> Response:
+        """Unset the currency."""
+        del request
+        row = self._set(pk)
+        row.reporting_currency = ""
+        row.save(update_fields=["reporting_currency", "modified"])
+        return self._answer(row)
+
+    def _set(self, pk: int) -> Portfolio:
+        row: Portfolio = self.one(pk)
+        if not row.reporting_currency:
+            raise Http404
+        return row
+
+    @staticmethod
+    def _answer(row: Portfolio) -> Response:
+        return Response({"reporting_currency": row.reporting_currency})
+
+
+class CreateAnalysis(Portfolios):
+    """``portfolios/{id}/create_analysis/``: create an analysis and queue its inputs."""
+
+    analysis_form: ClassVar[type[Serializer[Any]]]
+
+    def post(self, request: Request, pk: int) -> Response:
+        """Create and queue; nothing remains where either is refused."""
+        portfolio = self.one(pk)
+        data = {**request.data.dict(), "portfolio": pk} if hasattr(request.data, "dict") else {**request.data, "portfolio": pk}
+        context = {**self.context(), "any_model": True}
+        form = self.analysis_form(data=data, context=context)
+        form.is_valid(raise_exception=True)
+        analysis: Analysis = start(form=form, portfolio=portfolio, view=self)
+        return Response(self.analysis_form(analysis, context=self.context()).data, status=status.HTTP_201_CREATED)

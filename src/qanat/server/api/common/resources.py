@@ -1,0 +1,130 @@
+"""The verbs that every resource has: list, create, read, replace, change, delete; and what its sub-routes share."""
+
+from collections.abc import Collection
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.contrib.auth.models import Group, User
+from django.db.models import Model, QuerySet
+from django.shortcuts import get_object_or_404
+from django_filters import FilterSet
+from rest_framework import status
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+from rest_framework.views import APIView
+
+from qanat.server.accounts.access import may_write, visible
+
+SAFE = {"GET", "HEAD", "OPTIONS"}
+
+
+class ResourceView(APIView):
+    """An endpoint of a resource; a version of the API subclasses it with its own forms."""
+
+    version: ClassVar[str]
+    model: ClassVar[type[Model]]
+    groups_through: ClassVar[str] = ""
+    """Relation to the table that has the groups, where that is another."""
+    related: ClassVar[Collection[str]] = ()
+    prefetched: ClassVar[Collection[str]] = ()
+
+    def actor(self) -> User:
+        """Return the user who asks."""
+        user: User = self.request.user  # type: ignore[assignment]
+        return user
+
+    def rows(self) -> QuerySet[Any]:
+        """Return what the actor may see, with what the forms need."""
+        rows = self.model._default_manager.order_by("pk")  # noqa: SLF001 - Django's documented name
+        rows = rows.select_related(*self.related) if self.related else rows
+        rows = rows.prefetch_related(*self.prefetched)
+        if self.version == "v1" and not settings.QANAT.enforce_groups_on_v1:
+            return rows
+        return visible(rows, actor=self.actor(), through=self.groups_through)
+
+    def one(self, pk: int) -> Any:  # noqa: ANN401 - a row of self.model
+        """Return a row; for a write, refuse one of foreign groups before one that is not there.
+
+        Raises:
+            Http404: there is none, or the actor may not see it.
+            WriteRefused: it belongs to groups of which the actor is no member.
+        """
+        if self.request.method not in SAFE:
+            row = self.model._default_manager.filter(pk=pk).first()  # noqa: SLF001
+            if row is not None:
+                may_write(actor=self.actor(), groups=self.groups_of(row))
+        return get_object_or_404(self.rows(), pk=pk)
+
+    def groups_of(self, row: Any) -> list[Group]:  # noqa: ANN401 - a row of self.model
+        """Return the groups that a row belongs to."""
+        owner = getattr(row, self.groups_through) if self.groups_through else row
+        return list(owner.groups.all())
+
+    def context(self) -> dict[str, Any]:
+        """Return what forms need to know besides the row."""
+        return {"request": self.request, "version": self.version, "view": self}
+
+
+class ListView(ResourceView):
+    """``{resource}/``: list and create."""
+
+    list_form: ClassVar[type[Serializer[Any]]]
+    detail_form: ClassVar[type[Serializer[Any]]]
+    filters: ClassVar[type[FilterSet]]
+
+    def get(self, request: Request) -> Response:
+        """Return all rows that the filters leave, ordered by id."""
+        found = self.filters(request.query_params, queryset=self.rows())
+        if not found.is_valid():
+            raise ValidationError({name: [str(e) for e in errors] for name, errors in found.errors.items()})
+        rows = list(found.qs)
+        return Response(self.list_form(rows, many=True, context=self.list_context(rows)).data)
+
+    def list_context(self, rows: list[Any]) -> dict[str, Any]:
+        """Return the context for a list, where a form needs to know of all rows at once."""
+        del rows
+        return self.context()
+
+    def post(self, request: Request) -> Response:
+        """Create a row."""
+        form = self.detail_form(data=request.data, context=self.context())
+        form.is_valid(raise_exception=True)
+        form.save()
+        return Response(form.data, status=status.HTTP_201_CREATED)
+
+
+class DetailView(ResourceView):
+    """``{resource}/{id}/``: read, replace, change, delete."""
+
+    detail_form: ClassVar[type[Serializer[Any]]]
+
+    def get(self, request: Request, pk: int) -> Response:
+        """Return the row."""
+        del request
+        return Response(self.detail_form(self.one(pk), context=self.context()).data)
+
+    def put(self, request: Request, pk: int) -> Response:
+        """Replace the row's writable fields."""
+        return self._change(request, pk, partial=False)
+
+    def patch(self, request: Request, pk: int) -> Response:
+        """Change some of the row's writable fields."""
+        return self._change(request, pk, partial=True)
+
+    def delete(self, request: Request, pk: int) -> Response:
+        """Delete the row."""
+        del request
+        self.remove(self.one(pk))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def remove(self, row: Any) -> None:  # noqa: ANN401 - a row of self.model
+        """Delete a row with what belongs to it."""
+        row.delete()
+
+    def _change(self, request: Request, pk: int, *, partial: bool) -> Response:
+        form = self.detail_form(self.one(pk), data=request.data, partial=partial, context=self.context())
+        form.is_valid(raise_exception=True)
+        form.save()
+        return Response(form.data)

@@ -1,0 +1,1 @@
+"""The V1 API: what differs from ``common`` is here, and nothing else."""

@@ -1,0 +1,64 @@
+"""Looking into the archives of an analysis without downloading them."""
+
+import tarfile
+from pathlib import PurePath
+
+from django.http import Http404, HttpResponse
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from qanat.server.api.common.analyses import Analyses
+from qanat.server.files.storage import storage
+
+MEMBER_TYPES = {
+    ".parquet": "application/octet-stream",
+    ".pq": "application/octet-stream",
+    ".csv": "text/csv",
+    ".json": "application/json",
+}
+
+
+class ArchiveView(Analyses):
+    """An archive of an analysis."""
+
+    version = "v2"
+    field: str = "output_file"
+
+    def archive(self, pk: int) -> tarfile.TarFile:
+        """Open the archive.
+
+        Raises:
+            Http404: the analysis has none yet.
+        """
+        file = getattr(self.one(pk), self.field)
+        if file is None:
+            raise Http404
+        return tarfile.open(fileobj=storage().open(file.key), mode="r:gz")
+
+
+class TarList(ArchiveView):
+    """``analyses/{id}/{input,output}_file_tar_list/``."""
+
+    def get(self, request: Request, pk: int) -> Response:
+        """Return the paths of the files in the archive."""
+        del request
+        with self.archive(pk) as archive:
+            return Response([member.name for member in archive if member.isfile()])
+
+
+class TarExtract(ArchiveView):
+    """``analyses/{id}/{input,output}_file_tar_extract/?filename=``."""
+
+    def get(self, request: Request, pk: int) -> HttpResponse:
+        """Return one file of the archive."""
+        wanted = request.query_params.get("filename", "")
+        with self.archive(pk) as archive:
+            member = next((m for m in archive if m.name == wanted and m.isfile()), None)
+            stream = archive.extractfile(member) if member else None
+            if stream is None:
+                raise ValidationError(["Invalid filename."])
+            content_type = MEMBER_TYPES.get(PurePath(wanted).suffix, "text/html; charset=utf-8")
+            response = HttpResponse(stream.read(), content_type=content_type)
+        response["Content-Disposition"] = f'attachment; filename="{PurePath(wanted).name}"'
+        return response

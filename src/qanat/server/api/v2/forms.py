@@ -1,0 +1,235 @@
+"""V2's forms: groups, run modes, priorities, chunks and sub-tasks."""
+
+from typing import Any, ClassVar
+
+from django.conf import settings
+from rest_framework import serializers
+
+from qanat.contract.statuses import RunMode, StepState, SubTaskStatus
+from qanat.domain.step_state import SHOWN_AS
+from qanat.server.analyses.operations import store_settings
+from qanat.server.api.common import forms
+from qanat.server.api.common.links import Link, link
+from qanat.server.files import settings_documents
+from qanat.server.risk_models.models import RiskModel
+from qanat.server.risk_models.operations import store_settings as store_model_settings
+from qanat.server.runs import queries
+from qanat.server.runs.models import Step
+
+IN_QUEUE = (SubTaskStatus.PENDING, SubTaskStatus.QUEUED, SubTaskStatus.STARTED)
+Json = dict[str, Any]
+
+
+class PortfolioItem(forms.GroupedForm, forms.PortfolioForm):
+    """A portfolio in a list."""
+
+    location_file = forms.FileReference("location_file", conversion=True)
+    accounts_file = forms.FileReference("accounts_file", conversion=True)
+    reinsurance_info_file = forms.FileReference("reinsurance_info_file", conversion=True)
+    reinsurance_scope_file = forms.FileReference("reinsurance_scope_file", conversion=True)
+    currency_conversion_json = forms.FileReference("currency_conversion_json")
+
+    class Meta(forms.PortfolioForm.Meta):
+        """With its groups."""
+
+        fields: ClassVar = [*forms.PortfolioForm.Meta.fields, "groups", "currency_conversion_json"]
+
+
+class Portfolio(PortfolioItem, forms.PortfolioDetails):
+    """A portfolio alone."""
+
+    class Meta(PortfolioItem.Meta):
+        """With its details."""
+
+        fields: ClassVar = [*PortfolioItem.Meta.fields, *forms.PORTFOLIO_DETAILS[1:]]
+
+
+class Document(serializers.JSONField):
+    """Settings given inline; on the way out, the link to them."""
+
+    def __init__(self, shown: Link) -> None:
+        """Show ``shown``."""
+        super().__init__(required=False, write_only=False)
+        self.shown = shown
+
+    def get_attribute(self, instance: Any) -> Any:  # noqa: ANN401 - a row
+        """Hand the row itself to the link."""
+        return instance
+
+    def to_representation(self, value: Any) -> str | None:  # noqa: ANN401 - a row
+        """Return the link."""
+        self.shown.bind(self.field_name, self.parent)
+        return self.shown.to_representation(value)
+
+
+class Model(forms.GroupedForm, forms.RiskModelForm):
+    """A model."""
+
+    settings = Document(Link("models", "settings"))
+    scaling_configuration = Link("models", "scaling_configuration")
+    chunking_configuration = Link("models", "chunking_configuration")
+
+    class Meta(forms.RiskModelForm.Meta):
+        """With its configurations and groups."""
+
+        fields: ClassVar = [
+            *forms.RiskModelForm.Meta.fields,
+            "scaling_configuration",
+            "chunking_configuration",
+            "groups",
+        ]
+
+    def validate_settings(self, document: Any) -> Json:  # noqa: ANN401 - JSON
+        """Check the settings against their schema."""
+        return settings_documents.model_settings(document)
+
+    def create(self, validated_data: Json) -> RiskModel:
+        """Create the model, with its settings where given."""
+        return self._with_settings(validated_data, super().create)
+
+    def update(self, instance: RiskModel, validated_data: Json) -> RiskModel:
+        """Change the model, and its settings where given."""
+        return self._with_settings(validated_data, lambda data: super(Model, self).update(instance, data))
+
+    def _with_settings(self, data: Json, save: Any) -> RiskModel:  # noqa: ANN401 - a bound method
+        document = data.pop("settings", None)
+        model: RiskModel = save(data)
+        if document is not None:
+            store_model_settings(model=model, document=document, actor=self.context["request"].user)
+            model.refresh_from_db()
+        return model
+
+
+class DataFile(forms.GroupedForm, forms.DataFileForm):
+    """A data file."""
+
+    class Meta(forms.DataFileForm.Meta):
+        """With its groups."""
+
+        fields: ClassVar = [*forms.DataFileForm.Meta.fields, "groups"]
+
+
+class Analysis(forms.AnalysisForm):
+    """An analysis."""
+
+    settings = Document(Link("analyses", "settings", of="settings_file"))
+    groups = forms.GroupsField(of="portfolio", read_only=True)
+    priority = serializers.IntegerField(min_value=1, max_value=10, required=False)
+    chunking_configuration = Link("analyses", "chunking_configuration")
+    sub_task_list = Link("analyses", "sub_task_list")
+
+    class Meta(forms.AnalysisForm.Meta):
+        """With its run mode, chunks and sub-tasks."""
+
+        fields: ClassVar = [
+            *forms.AnalysisForm.Meta.fields,
+            "run_mode",
+            "priority",
+            "groups",
+            "lookup_chunks",
+            "analysis_chunks",
+            "chunking_configuration",
+            "sub_task_list",
+        ]
+        read_only_fields: ClassVar = [
+            *forms.AnalysisForm.Meta.read_only_fields,
+            "run_mode",
+            "lookup_chunks",
+            "analysis_chunks",
+        ]
+
+    def validate_model(self, model: RiskModel | None) -> RiskModel | None:
+        """Refuse a model that says not how it is run."""
+        if model is not None and model.run_mode not in set(RunMode):
+            message = "The model's run mode must not be null: set it to V1 or V2"
+            raise serializers.ValidationError(message)
+        return super().validate_model(model)
+
+    def validate_priority(self, priority: int) -> int:
+        """Refuse the priorities that only staff may give."""
+        if priority in settings.QANAT.priority_admin_levels and not self.context["request"].user.is_staff:
+            message = f"Levels restricted to administrators: {settings.QANAT.priority_admin_levels}"
+            raise serializers.ValidationError(message)
+        return priority
+
+    def validate_settings(self, document: Any) -> Json:  # noqa: ANN401 - JSON
+        """Check the settings against their schema."""
+        return settings_documents.analysis_settings(document)
+
+    def create(self, validated_data: Json) -> Any:  # noqa: ANN401 - an analysis
+        """Create the analysis, with its settings where given."""
+        document = validated_data.pop("settings", None)
+        return self._with_settings(super().create(validated_data), document)
+
+    def update(self, instance: Any, validated_data: Json) -> Any:  # noqa: ANN401 - an analysis
+        """Change the analysis, and its settings where given."""
+        document = validated_data.pop("settings", None)
+        return self._with_settings(super().update(instance, validated_data), document)
+
+    def _with_settings(self, analysis: Any, document: Json | None) -> Any:  # noqa: ANN401 - an analysis
+        if document is not None:
+            store_settings(analysis=analysis, document=document, actor=self.context["request"].user)
+        return analysis
+
+    def to_representation(self, instance: Any) -> Json:  # noqa: ANN401 - an analysis
+        """Add what follows from the sub-tasks."""
+        counts = self.context["sub_task_counts"].get(instance.pk)
+        counts = counts or queries.sub_task_counts([instance.pk])[instance.pk]
+        return {
+            **super().to_representation(instance),
+            "sub_task_count": counts.total,
+            "sub_task_error_ids": counts.error_ids,
+            "status_count": {
+                "TOTAL_IN_QUEUE": sum(counts.by_status[status] for status in IN_QUEUE),
+                "TOTAL": counts.total,
+                **{status.value: counts.by_status[status] for status in SubTaskStatus},
+            },
+        }
+
+
+LOGS = ("output_log", "error_log", "retry_log")
+
+
+class SubTask(serializers.ModelSerializer[Step]):
+    """A sub-task, with what it used: ``resources`` is ours, additional to what clients know."""
+
+    task_id = serializers.CharField(source="celery_id")
+    status = serializers.SerializerMethodField()
+    queue_name = serializers.CharField(source="queue")
+    pending_time = serializers.DateTimeField(source="pending_at")
+    queue_time = serializers.DateTimeField(source="queued_at")
+    start_time = serializers.DateTimeField(source="started_at")
+    end_time = serializers.DateTimeField(source="ended_at")
+    retry_count = serializers.IntegerField(source="retries")
+
+    class Meta:
+        """The fields, in order."""
+
+        model = Step
+        fields: ClassVar = [
+            "id",
+            "task_id",
+            "status",
+            "queue_name",
+            "name",
+            "slug",
+            "pending_time",
+            "queue_time",
+            "start_time",
+            "end_time",
+            "retry_count",
+            "resources",
+        ]
+
+    def get_status(self, step: Step) -> str:
+        """Return the status that clients know."""
+        return SHOWN_AS[StepState(step.state)].value
+
+    def to_representation(self, instance: Step) -> Json:
+        """Add the links to the logs."""
+        request = self.context["request"]
+        links = {
+            name: link(request, "v2", "analysis-task-statuses", instance.pk, name) if getattr(instance, name) else None
+            for name in LOGS
+        }
+        return {**super().to_representation(instance), **links}

@@ -1,0 +1,1 @@
+"""The loss kernel, behind a port."""

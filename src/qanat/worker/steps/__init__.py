@@ -1,0 +1,1 @@
+"""What each sub-task does, a function a task name; ``table`` says which."""
