@@ -1,105 +1,86 @@
-"""Archives that steps exchange: tar.gz, packed fast, and unpacked without trust in what they contain.
+"""Archives: gzip at level 1 (level 9 costs more than making the inputs), and extraction that trusts nothing."""
 
-Compression level 1: at 100,000 locations packing takes about one CPU-second instead of 26 at level 9, and the archive is
-read again minutes later.
-"""
-
-import gzip
+import json
 import tarfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Final
 
-COMPRESSION_LEVEL: Final = 1
-MEMBERS_MAX: Final = 500_000
-BYTES_MAX: Final = 256 * 2**30
-RATIO_MAX: Final = 1000
-"""gzip cannot do much better than this on real data; a bomb of zeros reaches 1030."""
-RATIO_FREE_BYTES: Final = 64 * 2**20
-"""Below this size the ratio does not matter: small files of zeros are common."""
+LEVEL: Final = 1
+MOST_MEMBERS: Final = 1_000_000
+MOST_BYTES: Final = 500 * 2**30
+LINKS: Final = ".links.json"
+"""Names the links that an archive leaves out: path -> target relative to the model's data."""
 
 
-class ArchiveRefused(Exception):
-    """The archive is damaged or contains what no archive of ours contains."""
+class UnsafeArchive(Exception):
+    """The archive wants to write where it may not, or more than is sensible."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """How much an archive may contain."""
+def pack(directory: Path, target: Path, *, members: Iterable[str] = (".",), keep: Callable[[Path], bool] | None = None) -> Path:
+    """Write the members of a directory to a tar.gz, sorted, without owners; FIFOs and links are left out.
 
-    members: int = MEMBERS_MAX
-    total_bytes: int = BYTES_MAX
-    ratio: int = RATIO_MAX
-
-
-def everything_in(directory: Path, *, below: str = "") -> Iterator[tuple[str, Path]]:
-    """Yield (name in the archive, path) of all files and empty directories in ``directory``, sorted by name.
-
-    Symbolic links are followed to files, so that the archive contains none.
+    Args:
+        directory: member names are relative to it.
+        target: the archive.
+        members: files or folders; ``"."`` is everything.
+        keep: whether a path goes in; default: all.
     """
-    for path in sorted(directory.rglob("*")):
-        if path.is_file() or (path.is_dir() and not any(path.iterdir())):
-            yield str(PurePosixPath(below, path.relative_to(directory).as_posix())), path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(target, "w:gz", compresslevel=LEVEL) as archive:
+        for member in members:
+            root = directory / member
+            for path in sorted([root, *root.rglob("*")] if root.is_dir() else [root]):
+                regular = path.is_dir() or path.is_file()
+                if path == directory or path.is_symlink() or not regular or (keep and not keep(path)):
+                    continue
+                archive.add(path, arcname=str(path.relative_to(directory)), recursive=False, filter=_anonymous)
+    return target
 
 
-def pack(members: Iterable[tuple[str, Path]], archive: Path) -> int:
-    """Write a tar.gz of ``members`` and return its size in bytes; equal members give equal bytes."""
-    with (
-        archive.open("wb") as raw,
-        gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=COMPRESSION_LEVEL, mtime=0) as zipped,
-        tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT, dereference=True) as tar,
-    ):
-        for name, path in members:
-            tar.add(path, arcname=name, recursive=False, filter=_anonymous)
-    return archive.stat().st_size
-
-
-def unpack(
-    archive: Path, directory: Path, *, limits: Limits | None = None, wanted: Callable[[str], bool] | None = None
-) -> list[Path]:
-    """Unpack a tar.gz into ``directory`` and return the paths of its files.
-
-    Only plain files and directories whose names stay inside are accepted. ``wanted`` selects members by name.
+def unpack(archive_path: Path, directory: Path) -> None:
+    """Extract a tar.gz.
 
     Raises:
-        ArchiveRefused: not a readable archive, a member that is a link, a device or leads outside, or more than
-            ``limits`` allow. What was unpacked before stays in ``directory``, which belongs to one attempt only.
+        UnsafeArchive: a member leads out of the directory, is a link to outside or a device, or there is too much.
     """
-    limits = limits or Limits()
-    allowed = min(limits.total_bytes, max(RATIO_FREE_BYTES, archive.stat().st_size * limits.ratio))
-    paths: list[Path] = []
-    total = 0
     directory.mkdir(parents=True, exist_ok=True)
+    members = total = 0
     try:
-        with tarfile.open(archive, mode="r|gz") as tar:
-            for number, member in enumerate(tar, start=1):
-                if not (member.isreg() or member.isdir()):
-                    message = f"The archive {archive.name} contains '{member.name}', which is a link or a device."
-                    raise ArchiveRefused(message)
+        with tarfile.open(archive_path, "r:*") as archive:
+            for member in archive:
+                members += 1
                 total += member.size
-                if number > limits.members or total > allowed:
-                    message = f"The archive {archive.name} contains more than allowed ({number} members, {total} bytes)."
-                    raise ArchiveRefused(message)
-                if wanted is not None and not wanted(member.name):
-                    continue
-                tar.extract(member, directory, filter="data")
-                if member.isreg():
-                    paths.append(directory / member.name)
-    except tarfile.FilterError as error:
-        message = f"The archive {archive.name} contains a name that leads outside of it: {error}."
-        raise ArchiveRefused(message) from error
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        message = f"The archive {archive.name} is damaged: {error}."
-        raise ArchiveRefused(message) from error
-    return paths
+                if members > MOST_MEMBERS or total > MOST_BYTES:
+                    message = f"{archive_path.name} unpacks to more than {MOST_MEMBERS} members or {MOST_BYTES} bytes."
+                    raise UnsafeArchive(message)
+                archive.extract(member, directory, filter="data")
+    except tarfile.TarError as error:
+        message = f"{archive_path.name} cannot be unpacked: {error}"
+        raise UnsafeArchive(message) from error
+
+
+def note_links(directory: Path, *, data: Path) -> None:
+    """Note the links into the model's data beneath a directory, so that ``restore_links`` makes them elsewhere."""
+    links = {
+        str(path.relative_to(directory)): str(path.resolve().relative_to(data.resolve()))
+        for path in directory.rglob("*")
+        if path.is_symlink() and path.resolve().is_relative_to(data.resolve())
+    }
+    (directory / LINKS).write_text(json.dumps(links))
+
+
+def restore_links(directory: Path, *, data: Path) -> None:
+    """Make the links that ``note_links`` noted, into this host's copy of the model's data."""
+    noted = directory / LINKS
+    for name, target in json.loads(noted.read_text()).items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(data / target)
+    noted.unlink()
 
 
 def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    # Who packed it and when must not change the bytes; contents and names are all that matters.
     member.uid = member.gid = 0
     member.uname = member.gname = ""
-    member.mtime = 0
-    member.mode = 0o755 if member.isdir() else 0o644
     return member

@@ -117,6 +117,10 @@ class Answer:
     message: str = ""
     traceback: str = ""
     no_keys: bool = False
+    cpu_seconds: float = 0.0
+    """Of the runner and everything that it started and waited for."""
+    largest_process_bytes: int = 0
+    """The most that a single process of the step had resident."""
 
     def write(self, path: Path) -> None:
         """Write the answer as JSON, in one piece."""

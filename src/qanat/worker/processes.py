@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import psutil
@@ -18,25 +19,23 @@ import psutil
 TERM_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 0.05
 KILL_SECONDS: Final = 10.0
-_CLOCK_SLACK_SECONDS: Final = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
 class SessionId:
-    """A session that cannot be mistaken for a later one with the same number: the leader's pid and its start time."""
+    """A session that cannot be mistaken for a later one with the same number: the leader's pid and its start."""
 
     pid: int
-    started: float
-    """Seconds since the epoch, as the kernel of the operating system reports it."""
+    started: str
+    """When the leader started: clock ticks since boot and the boot's own id, so that no change of the clock matters."""
 
     def leader(self) -> psutil.Process | None:
         """Return the leader where it is still the same process."""
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.started) <= _CLOCK_SLACK_SECONDS
         except psutil.Error:
             return None
-        return process if same else None
+        return process if _start_of(self.pid) == self.started else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +54,7 @@ def session_of(pid: int) -> SessionId:
     Raises:
         psutil.NoSuchProcess: it has ended already.
     """
-    return SessionId(pid=pid, started=psutil.Process(pid).create_time())
+    return SessionId(pid=pid, started=_start_of(psutil.Process(pid).pid))
 
 
 def members(session: SessionId) -> list[psutil.Process]:
@@ -122,9 +121,22 @@ def usage(session: SessionId) -> Usage:
     return Usage(memory_bytes=memory, cpu_seconds=cpu)
 
 
+def _start_of(pid: int) -> str:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        # No /proc on this system, or no such process.
+        with contextlib.suppress(psutil.Error):
+            return f"{psutil.Process(pid).create_time():.2f}"
+        return ""
+    # proc(5): the name in parentheses may contain anything; the start time is field 22 of the line.
+    return f"{stat.rpartition(')')[2].split()[19]}@{boot}"
+
+
 def _memory(process: psutil.Process) -> int:
     try:
-        with open(f"/proc/{process.pid}/smaps_rollup", encoding="ascii") as file:  # noqa: PTH123 - not a file of ours
+        with Path(f"/proc/{process.pid}/smaps_rollup").open(encoding="ascii") as file:
             for line in file:
                 if line.startswith("Pss:"):
                     return int(line.split()[1]) * 1024

@@ -1,11 +1,12 @@
 """The child that runs one step: ``python -m qanat.worker.runner SPEC.json``.
 
-It is the leader of its own session, so that it and everything the kernel starts can be stopped together; the kernel's run
-script kills its whole process group when it fails. It holds the read end of a pipe whose write end only the supervisor
-holds: end of file there means that the supervisor is dead, and the whole session ends at once.
+It leads a session of its own, so that the kernel's run script, which on failure kills its whole process group, can kill
+nothing else, and so that whoever supervises it can end everything that the step started. It watches a pipe: when the
+supervisor is gone, the session goes too.
 """
 
 import errno
+import json
 import logging
 import os
 import signal
@@ -13,115 +14,101 @@ import sys
 import threading
 import traceback
 from pathlib import Path
+from typing import Any, Final
 
 from qanat.contract.statuses import FailureClass
-from qanat.worker.errors import StepFailure
-from qanat.worker.identity import ModelDirectory, ModelIdentity
-from qanat.worker.job import Answer, Spec
-from qanat.worker.kernel.port import Kernel
-from qanat.worker.steps.table import step_for
-from qanat.worker.steps.workbench import Workbench
+from qanat.worker.identity import ModelIdentity, identify
+from qanat.worker.kernel.port import ExposureRefused, Kernel, KernelError, NoKeys
+from qanat.worker.steps.base import StepJob
+from qanat.worker.steps.table import STEPS
 
-DEATH_WATCH_VARIABLE = "QANAT_RUNNER_DEATH_FD"
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-
-log = logging.getLogger("qanat.worker.runner")
+RESULT: Final = "result.json"
+EXIT_FAILED: Final = 3
+"""The step failed and the result says why."""
 
 
-def main(arguments: list[str]) -> int:
-    """Run the step described in the file named by the only argument; return 0 where it succeeded."""
-    spec = Spec.read(Path(arguments[0]))
-    watch = os.environ.pop(DEATH_WATCH_VARIABLE, "")
-    if watch:
-        end_with_supervisor(int(watch))
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
-    answer = run(spec)
-    answer.write(spec.answer)
-    return 0 if answer.failure_class is None else 1
+def main(spec_path: Path) -> int:
+    """Run the step that a spec describes; return the exit code."""
+    spec = json.loads(spec_path.read_text())
+    _die_with_supervisor(spec.get("supervisor_fd"))
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stdout)
+    directory = spec_path.parent
+    job = _job(spec, directory)
+    result: dict[str, Any] = {}
+    try:
+        STEPS[job.task](job)
+    except Exception as error:  # noqa: BLE001 - the outermost: whatever it was, it is reported
+        result = _failure(error)
+        logging.getLogger(__name__).exception("The step failed")
+    result["outputs"] = {label: str(path) for label, path in job.outputs.items()}
+    result["facts"] = job.facts
+    temporary = directory / f".{RESULT}"
+    temporary.write_text(json.dumps(result))
+    temporary.replace(directory / RESULT)
+    return EXIT_FAILED if "failure_class" in result else 0
 
 
-def run(spec: Spec) -> Answer:
-    """Run the step and return how it went; only ``KeyboardInterrupt`` and ``SystemExit`` get out."""
-    directory = ModelDirectory(
-        directory=spec.model.directory,
-        # The step knows its model by its files; who it is matters to the supervisor only.
-        identity=ModelIdentity(supplier_id="", model_id="", version_id=""),
-        config_file=spec.model.config_file,
-        settings_file=spec.model.settings_file,
+def _job(spec: dict[str, Any], directory: Path) -> StepJob:
+    model = identify(
+        Path(spec["model_dir"]),
+        supplier_id=spec["supplier_id"],
+        model_id=spec["model_id"],
+        version_id=spec["version_id"],
+    )
+    return StepJob(
+        task=spec["task"],
+        index=spec["index"],
+        count=spec["count"],
+        loss_chunks=spec["loss_chunks"],
+        parameters=spec["parameters"],
+        inputs={label: Path(path) for label, path in spec["inputs"].items()},
+        directory=directory,
+        model=model,
+        kernel=lambda: _kernel(model),
+        analysis_id=spec.get("analysis_id"),
     )
 
-    def make_kernel() -> Kernel:
-        # The adapter's import is cheap, what it imports when used is not.
-        from qanat.worker.kernel.oasislmf import OasislmfKernel  # noqa: PLC0415
 
-        return OasislmfKernel(directory, analysis_id=spec.job.analysis_id)
+def _kernel(model: ModelIdentity) -> Kernel:
+    from qanat.worker.kernel.oasislmf import OasisKernel  # noqa: PLC0415 - seconds, which light steps need not pay
 
-    bench = Workbench(job=spec.job, model=directory, make_kernel=make_kernel)
-    log.info("Step %s begins.", spec.job.slug)
-    try:
-        result = step_for(spec.job.task)(bench)
-    except StepFailure as error:
-        log.exception("Step %s failed.", spec.job.slug)
-        return Answer(
-            outputs=bench.made,
-            failure_class=error.failure_class,
-            message=str(error),
-            traceback=traceback.format_exc(),
-            no_keys=error.no_keys,
-        )
-    except Exception as error:  # noqa: BLE001 - the outermost loop: whatever the model raises becomes an answer
-        log.exception("Step %s failed.", spec.job.slug)
-        return Answer(
-            outputs=bench.made,
-            failure_class=_class_of(error),
-            message=_sentence(error),
-            traceback=traceback.format_exc(),
-        )
-    log.info("Step %s is done.", spec.job.slug)
-    return Answer(outputs=bench.made, result=result)
+    return OasisKernel(model)
 
 
-def end_with_supervisor(descriptor: int) -> None:
-    """Kill this process' whole session as soon as ``descriptor`` reaches its end."""
-    # The kernel's tools must not inherit it: reading ends would do no harm, but a descriptor is a descriptor.
-    os.set_inheritable(descriptor, False)
+def _failure(error: Exception) -> dict[str, Any]:
+    match error:
+        case NoKeys():
+            failure_class, message = FailureClass.INPUT, str(error)
+        case ExposureRefused():
+            failure_class, message = FailureClass.INPUT, str(error)
+        case KernelError():
+            failure_class, message = FailureClass.MODEL, str(error)
+        case MemoryError():
+            failure_class, message = FailureClass.OUT_OF_MEMORY, "The step needs more memory than there is."
+        case OSError(errno=errno.ENOSPC):
+            failure_class = FailureClass.INFRASTRUCTURE
+            message = "The worker's disk is full: free some room in its work directory; the step is tried again."
+        case _:
+            failure_class, message = FailureClass.MODEL, f"{type(error).__name__}: {error}"
+    return {
+        "failure_class": failure_class,
+        "message": message,
+        "traceback": traceback.format_exc(),
+        "no_keys": isinstance(error, NoKeys),
+    }
+
+
+def _die_with_supervisor(descriptor: int | None) -> None:
+    """End the whole session when the other end of the pipe closes."""
+    if descriptor is None:
+        return
 
     def watch() -> None:
-        while True:
-            try:
-                if not os.read(descriptor, 1):
-                    break
-            except InterruptedError:
-                continue
-            except OSError:
-                break
-        # Nobody is left who could stop them one by one; the kernel's tools are all in this process group or its session.
-        from qanat.worker.processes import kill_own_session  # noqa: PLC0415 - imports psutil, rarely needed
+        os.read(descriptor, 1)
+        os.killpg(0, signal.SIGKILL)
 
-        kill_own_session()
-
-    threading.Thread(target=watch, name="death watch", daemon=True).start()
-
-
-def _class_of(error: Exception) -> FailureClass:
-    if isinstance(error, MemoryError):
-        return FailureClass.OUT_OF_MEMORY
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return FailureClass.INFRASTRUCTURE
-    return FailureClass.MODEL
-
-
-def _sentence(error: Exception) -> str:
-    match _class_of(error):
-        case FailureClass.OUT_OF_MEMORY:
-            return "The step ran out of memory."
-        case FailureClass.INFRASTRUCTURE:
-            return f"The disk of the worker is full: {error}."
-        case _:
-            return f"The model failed: {type(error).__name__}: {error}"
+    threading.Thread(target=watch, name="watch supervisor", daemon=True).start()
 
 
 if __name__ == "__main__":
-    # A terminal's interrupt goes to the supervisor, which decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(Path(sys.argv[1])))

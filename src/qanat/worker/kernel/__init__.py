@@ -1,1 +1,1 @@
-"""The loss kernel, behind a port."""
+"""The loss kernel: what steps need of it (``port``), and the kernel itself (``oasislmf``)."""

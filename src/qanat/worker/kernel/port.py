@@ -1,90 +1,85 @@
-"""What the steps need of the loss kernel.
-
-Every method works in directories of one attempt and leaves nothing elsewhere. Failures are ``InputRejected`` for what the
-user supplied, ``ModelFailed`` for the model or the kernel.
-"""
+"""What steps need of the kernel."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+
+class KernelError(Exception):
+    """The kernel or the model's own code failed."""
+
+
+class ExposureRefused(Exception):
+    """The exposure or the settings are such that running them again cannot help; the message says what and where."""
+
+
+class NoKeys(Exception):
+    """No location has a key: the model covers none of the exposure."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exposure:
-    """The OED files of a portfolio, and how their currencies are converted."""
+class InputsJob:
+    """What input generation works on; paths are of this attempt's directory."""
 
-    files: Mapping[str, Path]
-    """Kernel parameter (``oed_location_csv`` ...) -> path."""
+    directory: Path
+    """Where the files are generated."""
+    exposure: Mapping[str, Path]
+    """OED files by label; after a pre-analysis hook, its results."""
     prepared: Path | None = None
-    """Directory left by the model's pre-analysis hook; it then replaces ``files``."""
+    """Folder with the exposure as a pre-analysis hook left it, if the model has one."""
+    settings: Path | None = None
+    currency: Path | None = None
     reporting_currency: str | None = None
-    currency_conversion: Path | None = None
+    user_data: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeysWritten:
-    """Keys of some locations, as CSV files, and the ids of the locations that were looked up."""
+class LossesJob:
+    """What losses work on."""
 
-    keys: Path
-    errors: Path
-    location_ids: frozenset[int]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LossChunk:
-    """One part of the events: process ``number`` of ``of``, or all of them in ``of`` processes (``number`` None)."""
-
-    number: int | None
-    of: int
+    run_directory: Path
+    inputs: Path | None = None
+    """The unpacked input archive; needed until the run directory is there."""
+    settings: Path | None = None
+    """As posted; once the run directory is there, the settings in it are what counts."""
+    user_data: Path | None = None
+    processes: int = 1
+    analysis_id: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Kernel(Protocol):
-    """The kernel, configured for one model."""
+    """The sub-tasks' verbs. All raise KernelError, ExposureRefused or NoKeys."""
 
+    @property
     def has_pre_analysis(self) -> bool:
-        """Tell whether the model changes the exposure before the lookup."""
+        """Whether the model brings a pre-analysis hook."""
 
-    def pre_analysis(self, *, exposure: Exposure, settings: Path | None, user_data: Path | None, into: Path) -> None:
-        """Run the model's pre-analysis hook; ``into`` then holds the OED files, raw and changed."""
+    @property
+    def model_data(self) -> Path:
+        """The model's data directory."""
 
-    def keys_of_slice(  # noqa: PLR0913 - the kernel's own needs
-        self,
-        *,
-        exposure: Exposure,
-        settings: Path | None,
-        user_data: Path | None,
-        index: int,
-        count: int,
-        into: Path,
-    ) -> KeysWritten:
-        """Look up the ``index``-th of ``count`` contiguous slices of the locations.
+    def generate_inputs(self, job: InputsJob) -> None:
+        """Do the whole of input generation."""
 
-        Location ids are those of the whole portfolio, whatever the slice.
-        """
+    def pre_analysis(self, job: InputsJob, *, target: Path) -> None:
+        """Run the model's pre-analysis hook and save the exposure as it left it."""
 
-    def write_inputs(  # noqa: PLR0913 - the kernel's own needs
-        self,
-        *,
-        exposure: Exposure,
-        settings: Path | None,
-        user_data: Path | None,
-        keys: tuple[Path, Path] | None,
-        into: Path,
-    ) -> frozenset[int]:
-        """Write the kernel's input files and return the ids of all locations.
+    def keys(self, job: InputsJob, *, index: int, count: int, keys: Path, errors: Path) -> int:
+        """Look up the keys of one of ``count`` slices of the locations; return the number of its locations."""
 
-        ``keys`` are (keys, keys errors) found before; with None the lookup runs here, and the model's hooks too.
-        """
+    def write_inputs(self, job: InputsJob, *, keys: Path, errors: Path) -> None:
+        """Write the input files of all locations."""
 
-    def prepare_run(self, *, inputs: Path, settings: Path, user_data: Path | None, run: Path) -> None:
-        """Make the run directory from the input files, model data linked in; the settings in full are written there."""
+    def losses(self, job: LossesJob) -> None:
+        """Do the whole of the losses."""
 
-    def losses_of_chunk(self, *, run: Path, chunk: LossChunk) -> None:
-        """Compute the losses of one part of the events in a prepared run directory."""
+    def losses_directory(self, job: LossesJob) -> None:
+        """Prepare the run directory, and in it the settings with all defaults filled in."""
 
-    def losses_output(self, *, run: Path, processes: int, user_data: Path | None) -> None:
-        """Turn the work files of all parts into the result files below ``run``/output."""
+    def losses_chunk(self, job: LossesJob, *, index: int, count: int) -> None:
+        """Compute one of ``count`` chunks of the events."""
 
-    def whole_losses(self, *, inputs: Path, settings: Path, user_data: Path | None, run: Path, processes: int) -> None:
-        """Do all of it: run directory, losses and result files."""
+    def losses_output(self, job: LossesJob) -> None:
+        """Make the reports of the chunks in the run directory."""

@@ -1,1 +1,1 @@
-"""What each sub-task does, a function a task name; ``table`` says which."""
+"""What each sub-task does in the runner: one function a task, found in one table (``table``)."""

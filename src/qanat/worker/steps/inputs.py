@@ -1,229 +1,185 @@
-"""Generation of inputs in sub-tasks (wire contract, section 4.2, G1 to G7)."""
+"""Input generation: keys looked up, files written for the kernel (wire contract, section 4.2, G1 to G7)."""
 
 import csv
 import json
+import shutil
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from qanat.contract import labels
 from qanat.worker import archives
-from qanat.worker.errors import InputRejected, ModelFailed
-from qanat.worker.kernel.port import Exposure
-from qanat.worker.steps import keys as key_files
-from qanat.worker.steps.workbench import CSV, EXPOSURE_PARAMETERS, JSON, Workbench
+from qanat.worker.kernel.port import ExposureRefused, InputsJob, KernelError, NoKeys
+from qanat.worker.steps.base import StepJob
 
 KEYS: Final = "keys.csv"
-KEYS_ERRORS: Final = "keys-errors.csv"
-SLICE_FACTS: Final = "slice.json"
-
-NO_KEYS: Final = (
-    "None of the {locations} locations found a key: the model does not cover them. The keys errors list the reasons."
-)
-
-_REPORTS: Final = (
-    (labels.LOOKUP_ERRORS, KEYS_ERRORS, CSV),
-    (labels.LOOKUP_SUCCESS, "gul_summary_map.csv", CSV),
-    (labels.LOOKUP_VALIDATION, "exposure_summary_report.json", JSON),
-    (labels.SUMMARY_LEVELS, "exposure_summary_levels.json", JSON),
-    (labels.SETTINGS, "analysis_settings.json", JSON),
-)
+ERRORS: Final = "keys-errors.csv"
+SUMMARY: Final = "summary.json"
+REPORTS: Final = {
+    labels.LOOKUP_ERRORS: ERRORS,
+    labels.LOOKUP_SUCCESS: "gul_summary_map.csv",
+    labels.LOOKUP_VALIDATION: "exposure_summary_report.json",
+    labels.SUMMARY_LEVELS: "exposure_summary_levels.json",
+}
+EXPOSURE: Final = (labels.LOCATION, labels.ACCOUNTS, labels.REINSURANCE_INFO, labels.REINSURANCE_SCOPE)
+PARQUET_MAGIC: Final = b"PAR1"
 
 
-def check_parameters(bench: Workbench) -> dict[str, Any]:
-    """G1: find early and cheaply what would fail later: no exposure, unreadable files, broken settings."""
-    bench.exposure()
-    bench.settings(required=False)
-    for label in EXPOSURE_PARAMETERS:
-        given = bench.job.inputs.get(label)
-        if given is not None:
-            _check_readable(given.path, given.filename)
-    conversion = bench.job.given(labels.CURRENCY)
-    if conversion is not None:
-        _check_json(conversion, "The currency conversion")
-    return {}
+def prepare_params(job: StepJob) -> None:
+    """G1: see early, and without the kernel, what would fail late."""
+    job.read_json(labels.SETTINGS)
+    job.read_json(labels.CURRENCY)
+    for label in EXPOSURE:
+        path = job.inputs.get(label)
+        if path is not None:
+            _check_readable(label, path)
 
 
-def pre_analysis(bench: Workbench) -> dict[str, Any]:
-    """G2: run the model's own changes to the exposure; an empty archive where it makes none."""
-    changed = bench.job.work / "prepared"
-    changed.mkdir()
-    # A look into the configuration file first: most models have no hook, and the kernel takes seconds to import.
-    if "exposure_pre_analysis_module" in bench.model.config():
-        try:
-            bench.kernel.pre_analysis(
-                exposure=bench.exposure(),
-                settings=bench.settings(required=False),
-                user_data=bench.job.user_data,
-                into=changed,
-            )
-        except BaseException:
-            _save_partial(bench, changed)
-            raise
-    bench.hand_on_archive(
-        labels.PREPARED_EXPOSURE, archives.everything_in(changed), filename="prepared-exposure.tar.gz"
+def pre_analysis(job: StepJob) -> None:
+    """G2: run the model's hook, if it has one."""
+    if "exposure_pre_analysis_module" not in job.model.config:
+        return
+    target = job.work / "prepared"
+    job.kernel().pre_analysis(_inputs_job(job, job.work / "input"), target=target)
+    job.outputs[labels.PREPARED_EXPOSURE] = archives.pack(target, job.out / "prepared_exposure.tar.gz")
+
+
+def keys_chunk(job: StepJob) -> None:
+    """G3: look up the keys of one slice of the locations."""
+    folder = job.work / "keys"
+    folder.mkdir(parents=True)
+    locations = job.kernel().keys(
+        _inputs_job(job, job.work / "input"),
+        index=job.index,
+        count=job.count,
+        keys=folder / KEYS,
+        errors=folder / ERRORS,
     )
-    return {}
+    (folder / SUMMARY).write_text(json.dumps({"locations": locations}))
+    job.facts["locations"] = locations
+    job.outputs[labels.chunk(labels.KEYS_CHUNK, job.index)] = archives.pack(folder, job.out / "keys.tar.gz")
 
 
-def keys_chunk(bench: Workbench) -> dict[str, Any]:
-    """G3: look up one slice of the locations."""
-    folder = bench.job.work / "keys"
-    folder.mkdir()
-    written = bench.kernel.keys_of_slice(
-        exposure=prepared_exposure(bench),
-        settings=bench.settings(required=False),
-        user_data=bench.job.user_data,
-        index=bench.job.index,
-        count=bench.job.count,
-        into=folder,
-    )
-    counts = key_files.count(keys=written.keys, errors=written.errors, location_ids=written.location_ids)
-    facts = bench.job.work / SLICE_FACTS
-    slice_of = {"index": bench.job.index, "count": bench.job.count}
-    facts.write_text(json.dumps({**slice_of, "location_ids": sorted(written.location_ids)}), encoding="utf-8")
-    bench.hand_on_archive(
-        labels.chunk(labels.KEYS_CHUNK, bench.job.index),
-        [(KEYS, written.keys), (KEYS_ERRORS, written.errors), (SLICE_FACTS, facts)],
-        filename=f"lookup-{bench.job.index + 1}.tar.gz",
-    )
-    return counts.facts()
+def collect_keys(job: StepJob) -> None:
+    """G4: put the slices together again; every location must have come back, with keys or with a reason.
 
-
-def collect_keys(bench: Workbench) -> dict[str, Any]:
-    """G4: put the keys of all slices together in the order of the locations."""
-    prefix = f"{labels.KEYS_CHUNK}-"
-    numbers = sorted(int(label.removeprefix(prefix)) for label in bench.job.inputs if label.startswith(prefix))
-    if not numbers or numbers != list(range(len(numbers))):
-        message = f"The keys of some slices are missing: got {numbers}. Generate the inputs again."
-        raise ModelFailed(message)
-    folders = []
-    location_ids: set[int] = set()
-    total = 0
-    for number in numbers:
-        folder = bench.job.work / f"slice-{number}"
-        archives.unpack(bench.job.inputs[labels.chunk(labels.KEYS_CHUNK, number)].path, folder)
-        facts = json.loads((folder / SLICE_FACTS).read_text(encoding="utf-8"))
-        if (facts["index"], facts["count"]) != (number, len(numbers)):
-            message = f"Slice {number} of {len(numbers)} was made as {facts['index']} of {facts['count']}."
-            raise ModelFailed(message)
-        location_ids |= set(facts["location_ids"])
-        total += len(facts["location_ids"])
-        folders.append(folder)
-    if total != len(location_ids):
-        message = f"The slices of the locations overlap: {total} locations in the slices, {len(location_ids)} different ones."
-        raise ModelFailed(message)
-    keys, errors = bench.job.work / KEYS, bench.job.work / KEYS_ERRORS
-    key_files.concatenate((folder / KEYS for folder in folders), keys)
-    key_files.concatenate((folder / KEYS_ERRORS for folder in folders), errors)
-    counts = key_files.count(keys=keys, errors=errors, location_ids=frozenset(location_ids))
-    if counts.with_keys == 0:
-        bench.hand_on(labels.LOOKUP_ERRORS, errors, filename=KEYS_ERRORS, content_type=CSV)
-        raise InputRejected(NO_KEYS.format(locations=counts.locations), no_keys=True)
-    bench.hand_on_archive(labels.KEYS, [(KEYS, keys), (KEYS_ERRORS, errors)], filename="keys-data.tar.gz")
-    return counts.facts()
-
-
-def write_input_files(bench: Workbench) -> dict[str, Any]:
-    """G5: write the kernel's input files from the exposure and the keys."""
-    archive = bench.job.given(labels.KEYS)
-    if archive is None:
-        message = "The keys of the locations are missing. Generate the inputs again."
-        raise ModelFailed(message)
-    folder = bench.job.work / "keys"
-    archives.unpack(archive, folder)
-    return write_inputs(bench, exposure=prepared_exposure(bench), keys=(folder / KEYS, folder / KEYS_ERRORS))
-
-
-def nothing(bench: Workbench) -> dict[str, Any]:
-    """G7, L6: nothing is left to clean up here; every attempt removes its own directory, the server its own objects."""
-    del bench
-    return {}
-
-
-def write_inputs(bench: Workbench, *, exposure: Exposure, keys: tuple[Path, Path] | None) -> dict[str, Any]:
-    """Write all input files, looking up the keys as well where there are none, and hand them on.
-
-    On failure what is there already is handed on, so that its owner can see what went wrong.
+    Raises:
+        KernelError: the lookup lost locations.
+        NoKeys: no location has a key.
     """
-    into = bench.job.work / "input"
-    into.mkdir()
-    settings = bench.settings(required=False)
-    try:
-        location_ids = bench.kernel.write_inputs(
-            exposure=exposure, settings=settings, user_data=bench.job.user_data, keys=keys, into=into
+    count = len(job.inputs)
+    folders = [
+        job.unpack(labels.chunk(labels.KEYS_CHUNK, index), job.work / f"keys-{index}") for index in range(count)
+    ]
+    whole = job.work / "keys"
+    whole.mkdir(parents=True)
+    for name in (KEYS, ERRORS):
+        _concatenate([folder / name for folder in folders], whole / name)
+    locations = sum(json.loads((folder / SUMMARY).read_text())["locations"] for folder in folders)
+    keys, errors = _location_ids(whole / KEYS), _location_ids(whole / ERRORS)
+    job.facts.update(locations=locations, keys=len(keys), keys_errors=len(errors - keys))
+    job.give(labels.LOOKUP_ERRORS, whole / ERRORS)
+    if len(keys | errors) != locations:
+        message = (
+            f"The model's lookup returned {len(keys | errors)} of {locations} locations, neither keys nor a reason for "
+            "the rest: ask the model's vendor."
         )
-        counts = key_files.count(keys=into / KEYS, errors=into / KEYS_ERRORS, location_ids=location_ids)
-    except BaseException:
-        _save_partial(bench, into)
-        raise
-    if settings is not None:
-        (into / "analysis_settings.json").write_bytes(settings.read_bytes())
-    bench.hand_on_archive(labels.INPUT, archives.everything_in(into), filename=_name(bench, "inputs.tar.gz"))
-    for label, name, content_type in _REPORTS:
-        if (into / name).is_file():
-            bench.hand_on(label, into / name, filename=_name(bench, name), content_type=content_type)
-    bench.hand_on_log(labels.INPUT_TRACEBACK, filename=_name(bench, "generation_traceback.txt"))
-    return counts.facts()
+        raise KernelError(message)
+    if not keys:
+        message = f"None of the {locations} locations has a key: the model covers none of them; see the keys errors."
+        raise NoKeys(message)
+    job.outputs[labels.KEYS] = archives.pack(whole, job.out / "keys_data.tar.gz")
 
 
-def prepared_exposure(bench: Workbench) -> Exposure:
-    """Return the portfolio as the model's pre-analysis hook left it, or as it is where there is no hook."""
-    exposure = bench.exposure()
-    archive = bench.job.given(labels.PREPARED_EXPOSURE)
-    if archive is None:
-        return exposure
-    folder = bench.job.work / "prepared"
-    if not archives.unpack(archive, folder):
-        return exposure
-    return Exposure(
-        files=exposure.files,
-        prepared=folder,
-        reporting_currency=exposure.reporting_currency,
-        currency_conversion=exposure.currency_conversion,
+def write_files(job: StepJob) -> None:
+    """G5: write the kernel's input files and the reports on the exposure."""
+    keys = job.unpack(labels.KEYS, job.work / "keys")
+    inputs = _inputs_job(job, job.work / "input")
+    try:
+        job.kernel().write_inputs(inputs, keys=keys / KEYS, errors=keys / ERRORS)
+    finally:
+        _give_inputs(job, inputs.directory)
+
+
+def whole(job: StepJob) -> None:
+    """V1: all of input generation."""
+    inputs = _inputs_job(job, job.work / "input")
+    try:
+        job.kernel().generate_inputs(inputs)
+    finally:
+        _give_inputs(job, inputs.directory)
+    keys, errors = _location_ids(inputs.directory / KEYS), _location_ids(inputs.directory / ERRORS)
+    job.facts.update(keys=len(keys), keys_errors=len(errors - keys))
+
+
+def cleanup(job: StepJob) -> None:
+    """G7: nothing is left to do: an attempt's directory goes with the attempt, and the server cleans up storage."""
+    shutil.rmtree(job.work, ignore_errors=True)
+
+
+def _give_inputs(job: StepJob, directory: Path) -> None:
+    """Give the archive and the reports, complete or not: of a failed step, what there is helps to see why."""
+    if directory.is_dir() and any(directory.iterdir()):
+        settings = job.inputs.get(labels.SETTINGS)
+        if settings is not None and not (directory / "analysis_settings.json").exists():
+            shutil.copyfile(settings, directory / "analysis_settings.json")
+        job.outputs[labels.INPUT] = archives.pack(directory, job.out / "inputs.tar.gz")
+    for label, name in REPORTS.items():
+        job.give(label, directory / name)
+
+
+def _inputs_job(job: StepJob, directory: Path) -> InputsJob:
+    directory.mkdir(parents=True, exist_ok=True)
+    prepared = None
+    if labels.PREPARED_EXPOSURE in job.inputs:
+        prepared = job.unpack(labels.PREPARED_EXPOSURE, job.work / "prepared")
+    return InputsJob(
+        directory=directory,
+        exposure={label: job.inputs[label] for label in EXPOSURE if label in job.inputs},
+        prepared=prepared,
+        settings=job.inputs.get(labels.SETTINGS),
+        currency=job.inputs.get(labels.CURRENCY),
+        reporting_currency=job.parameters.get("reporting_currency"),
+        user_data=job.user_data(),
     )
 
 
-def _save_partial(bench: Workbench, directory: Path) -> None:
-    members = list(archives.everything_in(directory))
-    if members:
-        bench.hand_on_archive(labels.INPUT, members, filename=_name(bench, "inputs.tar.gz"))
-    if (directory / KEYS_ERRORS).is_file():
-        bench.hand_on(labels.LOOKUP_ERRORS, directory / KEYS_ERRORS, filename=KEYS_ERRORS, content_type=CSV)
+def _check_readable(label: str, path: Path) -> None:
+    """Refuse a file that is plainly not what its name says.
+
+    Raises:
+        ExposureRefused: it is empty, or no parquet although it is called so.
+    """
+    what = label.removesuffix("_file").replace("_", " ")
+    with path.open("rb") as stream:
+        head = stream.read(4)
+    if not head:
+        message = f"The {what} file is empty. Upload one with a header and at least one row."
+        raise ExposureRefused(message)
+    if path.suffix == ".parquet" and head != PARQUET_MAGIC:
+        message = f"The {what} file was uploaded as parquet but is none. Upload it with the type that it has."
+        raise ExposureRefused(message)
 
 
-def _check_readable(path: Path, filename: str) -> None:
-    """Refuse, from its first bytes, a file that is not what its name says."""
-    if path.suffix.lower() == ".parquet":
-        with path.open("rb") as file:
-            begin = file.read(4)
-            file.seek(max(0, path.stat().st_size - 4))
-            end = file.read(4)
-        if begin != b"PAR1" or end != b"PAR1":
-            message = f"'{filename}' is not a Parquet file, or is cut off. Upload it again."
-            raise InputRejected(message)
-    elif path.suffix.lower() == ".csv":
-        with path.open(encoding="utf-8-sig", newline="", errors="replace") as file:
-            try:
-                header = next(csv.reader(file), [])
-                first = next(csv.reader(file), None)
-            except csv.Error as error:
-                message = f"'{filename}' cannot be read as CSV: {error}."
-                raise InputRejected(message) from error
-        if not any(name.strip() for name in header):
-            message = f"'{filename}' has no header row. The first row must name the OED fields."
-            raise InputRejected(message)
-        if first is None:
-            message = f"'{filename}' has a header but no rows."
-            raise InputRejected(message)
+def _concatenate(parts: list[Path], target: Path) -> None:
+    """Join CSV files that share a header; parts may be missing or empty."""
+    header: bytes | None = None
+    with target.open("wb") as joined:
+        for part in parts:
+            if not part.is_file():
+                continue
+            with part.open("rb") as stream:
+                first = stream.readline()
+                if header is None and first.strip():
+                    header = first
+                    joined.write(first)
+                shutil.copyfileobj(stream, joined)
 
 
-def _check_json(path: Path, what: str) -> None:
-    try:
-        json.loads(path.read_text(encoding="utf-8-sig"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        message = f"{what} is not valid JSON: {error}."
-        raise InputRejected(message) from error
-
-
-def _name(bench: Workbench, name: str) -> str:
-    return f"analysis_{bench.job.analysis_id}_{name}"
+def _location_ids(path: Path) -> set[str]:
+    """Return the distinct location ids in a keys file, whose first column they are."""
+    if not path.is_file():
+        return set()
+    with path.open(newline="", encoding="utf-8") as stream:
+        rows = csv.reader(stream)
+        next(rows, None)
+        return {row[0] for row in rows if row}

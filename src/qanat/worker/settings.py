@@ -1,0 +1,48 @@
+"""The worker's settings; the only reader of the worker's environment."""
+
+import os
+import socket
+import tempfile
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from qanat.contract.statuses import RunMode
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSettings:
+    """All that a worker needs to know."""
+
+    model_dir: Path
+    server: str = "http://127.0.0.1:8000/"
+    """Base of the API, with or without ``/api/``."""
+    broker: str = "memory://"
+    worker_key: str = ""
+    supplier_id: str | None = None
+    model_id: str | None = None
+    version_id: str | None = None
+    run_mode: RunMode = RunMode.V2
+    """The mode that a new model gets when it registers; work of either mode is taken."""
+    work_dir: Path = field(default_factory=lambda: Path(tempfile.gettempdir()) / f"qanat-worker-{os.getuid()}")
+    slots: int = 1
+    name: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    kill_after_seconds: float = 10.0
+    """What a step gets between TERM and KILL."""
+    parent_fd: int | None = None
+    """A pipe that closes when the process that started the worker is gone; the worker then drains."""
+
+
+def from_environment(model_dir: Path, **given: object) -> WorkerSettings:
+    """Return the settings: what is given beats the environment, which beats the defaults."""
+    read = {
+        "server": os.environ.get("QANAT_SERVER"),
+        "broker": os.environ.get("QANAT_BROKER_URL"),
+        "worker_key": os.environ.get("QANAT_WORKER_KEY"),
+        "supplier_id": os.environ.get("OASIS_MODEL_SUPPLIER_ID"),
+        "model_id": os.environ.get("OASIS_MODEL_ID"),
+        "version_id": os.environ.get("OASIS_MODEL_VERSION_ID"),
+    }
+    values = {name: value for name, value in read.items() if value}
+    values |= {name: value for name, value in given.items() if value is not None}  # type: ignore[misc]
+    return WorkerSettings(model_dir=model_dir.resolve(), **values)  # type: ignore[arg-type]
