@@ -1,0 +1,123 @@
+"""The roles as processes of their own."""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.conf import settings
+from django.core.management import call_command
+from gunicorn.app.base import BaseApplication
+
+from qanat.contract import queues, tasks
+from qanat.server.config.celery import app
+from qanat.server.config.wsgi import application
+from qanat.server.runs.controller import start_controller, start_reaper
+
+logger = logging.getLogger(__name__)
+
+API_THREADS = 8
+REAP_EVERY_SHARE_OF_LEASE = 4
+BEAT_EVERY_SECONDS = 60.0
+
+
+class ApiServer(BaseApplication):  # type: ignore[misc]
+    """gunicorn around the WSGI application."""
+
+    def __init__(self, *, bind: str) -> None:
+        """Listen on ``bind``."""
+        self._bind = bind
+        super().__init__()
+
+    def load_config(self) -> None:
+        """One process with threads: requests wait for database and disk rather than for the processor."""
+        options = {
+            "bind": self._bind,
+            "worker_class": "gthread",
+            "threads": API_THREADS,
+            "timeout": 0,
+            "graceful_timeout": 5,
+            "keepalive": 30,
+            "proc_name": "qanat api",
+            "control_socket_disable": True,
+        }
+        for name, value in options.items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> object:
+        """Return the application."""
+        return application
+
+
+def api(*, host: str, port: int, websocket_port: int) -> None:
+    """Serve HTTP."""
+    del websocket_port
+    ApiServer(bind=f"{host}:{port}").run()
+
+
+def websocket(*, host: str, port: int, websocket_port: int) -> None:
+    """Serve websockets."""
+    del port
+    import uvicorn  # noqa: PLC0415 - needed by this role only
+
+    from qanat.server.config.asgi import application as asgi  # noqa: PLC0415
+
+    uvicorn.run(asgi, host=host, port=websocket_port, log_config=None, lifespan="off", access_log=False)
+
+
+def monitor(**_: object) -> None:
+    """Consume what workers report, record results, and reap leases."""
+    lease = timedelta(seconds=settings.QANAT.lease_seconds)
+    start_reaper(interval=lease.total_seconds() / REAP_EVERY_SHARE_OF_LEASE, lease=lease)
+    _consume("monitor", [queues.V1_RECORDS, queues.V2_RECORDS])
+
+
+def task_controller(**_: object) -> None:
+    """Plan runs and release their steps."""
+    start_controller(interval=settings.QANAT.dispatch_interval_seconds)
+    _consume("task-controller", [queues.TASK_CONTROLLER])
+
+
+def beat(**_: object) -> None:
+    """Send the periodic tasks."""
+    app.conf.beat_schedule = {
+        "housekeeping": {
+            "task": tasks.HOUSEKEEPING,
+            "schedule": BEAT_EVERY_SECONDS,
+            "options": {"queue": queues.V2_RECORDS, "expires": BEAT_EVERY_SECONDS},
+        }
+    }
+    schedule = settings.QANAT.data_dir / "beat-schedule"
+    app.Beat(schedule=str(schedule), loglevel="WARNING", quiet=True).run()
+
+
+def _consume(name: str, names: list[str]) -> None:
+    app.Worker(
+        queues=names,
+        pool="threads",
+        concurrency=2,
+        hostname=f"{name}@%h",
+        loglevel="WARNING",
+        without_mingle=True,
+        without_gossip=True,
+        without_heartbeat=True,
+        quiet=True,
+    ).start()
+
+
+SERVING: dict[str, Callable[..., None]] = {
+    "api": api,
+    "websocket": websocket,
+    "monitor": monitor,
+    "task-controller": task_controller,
+    "beat": beat,
+}
+
+
+def run(role: str, *, host: str, port: int, websocket_port: int) -> int:
+    """Run one role until it is told to stop."""
+    if role == "migrate":
+        call_command("migrate", verbosity=1)
+        return 0
+    SERVING[role](host=host, port=port, websocket_port=websocket_port)
+    return 0

@@ -1,0 +1,186 @@
+"""The worker process: registers its model, listens on the model's queues, and hands doorbells to the supervisor.
+
+Celery only listens here: a doorbell is put aside at once and its message acknowledged, for a lost one rings again. As many
+threads as the worker has slots take them up.
+"""
+
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+
+from celery import Celery
+from celery.signals import worker_shutting_down
+from kombu import Queue
+from kombu.exceptions import OperationalError as BrokerUnavailable
+
+from qanat.contract import tasks
+from qanat.contract.queues import model_queue, records_queue
+from qanat.contract.statuses import RunMode
+from qanat.contract.worker_protocol import Hello
+from qanat.worker.identity import ModelIdentity, identify
+from qanat.worker.run_dir import sweep
+from qanat.worker.server import HttpServer, Refused, Server, ServerAway
+from qanat.worker.settings import WorkerSettings
+from qanat.worker.supervisor import Supervisor
+from qanat.worker.versions import versions
+
+logger = logging.getLogger(__name__)
+
+Doorbells = queue.Queue[tuple[int, int] | None]
+HELLO_AGAIN_SECONDS = 2.0
+
+
+def run(settings: WorkerSettings) -> int:
+    """Work until told to stop; return the exit code.
+
+    Raises:
+        ModelDirectoryError: the directory holds no model.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    model = identify(
+        settings.model_dir,
+        supplier_id=settings.supplier_id,
+        model_id=settings.model_id,
+        version_id=settings.version_id,
+    )
+    settings.work_dir.mkdir(parents=True, exist_ok=True)
+    sweep(settings.work_dir, grace_seconds=settings.kill_after_seconds)
+    server = HttpServer(settings.server, worker_key=settings.worker_key)
+    supervisor = Supervisor(settings=settings, model=model, server=server)
+    app = _listener(settings, model)
+    doorbells: Doorbells = queue.Queue()
+
+    @app.task(name=tasks.RUN_STEP)  # type: ignore[untyped-decorator]
+    def run_step(*, step_id: int, fence: int) -> None:
+        """Put the doorbell aside."""
+        doorbells.put((step_id, fence))
+
+    slots = [_start_slot(supervisor, doorbells, number) for number in range(settings.slots)]
+    stopping = threading.Event()
+    hellos = threading.Thread(
+        target=_say_hello, args=(app, settings, model, server, stopping), name="hello", daemon=True
+    )
+    hellos.start()
+
+    @worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
+    def drain(**_: object) -> None:
+        """Hand back what runs; the listener stops by itself."""
+        threading.Thread(target=supervisor.drain, name="drain").start()
+
+    _watch_parent(settings.parent_fd)
+    app.Worker(
+        pool="solo",
+        concurrency=1,
+        without_mingle=True,
+        without_gossip=True,
+        without_heartbeat=True,
+        hostname=f"{model.model_id}@{settings.name}",
+        loglevel="WARNING",
+        quiet=True,
+    ).start()
+    stopping.set()
+    supervisor.drain()
+    for _ in slots:
+        doorbells.put(None)
+    for slot in slots:
+        slot.join()
+    hellos.join()
+    return 0
+
+
+def _listener(settings: WorkerSettings, model: ModelIdentity) -> Celery:
+    app = Celery("qanat-worker", broker=settings.broker)
+    app.conf.update(
+        task_queues=[Queue(name) for name in _queues(model)],
+        accept_content=["json"],
+        task_serializer="json",
+        task_ignore_result=True,
+        result_backend=None,
+        broker_connection_retry_on_startup=True,
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        worker_enable_remote_control=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+    )
+    return app
+
+
+def _queues(model: ModelIdentity) -> list[str]:
+    return [
+        model_queue(
+            supplier_id=model.supplier_id, model_id=model.model_id, version_id=model.version_id, run_mode=run_mode
+        )
+        for run_mode in RunMode
+    ]
+
+
+def _start_slot(supervisor: Supervisor, doorbells: Doorbells, number: int) -> threading.Thread:
+    def work() -> None:
+        while (doorbell := doorbells.get()) is not None:
+            step_id, fence = doorbell
+            try:
+                supervisor.run(step_id=step_id, fence=fence)
+            except Exception:  # the outermost loop of the slot: the next step deserves its chance
+                logger.exception("Step %s could not be seen through; its lease will run out", step_id)
+
+    thread = threading.Thread(target=work, name=f"slot {number}")
+    thread.start()
+    return thread
+
+
+def _register(app: Celery, settings: WorkerSettings, model: ModelIdentity) -> None:
+    """Send the registration message (wire contract, section 5.1)."""
+    v2 = settings.run_mode is RunMode.V2
+    args = [model.supplier_id, model.model_id, model.version_id, model.settings, versions()]
+    app.send_task(
+        tasks.REGISTER_V2 if v2 else tasks.REGISTER_V1,
+        args=[*args, model.config] if v2 else args,
+        queue=records_queue(settings.run_mode),
+        retry=False,
+        ignore_result=True,
+    )
+    logger.info("versions: %s", versions())
+
+
+def _say_hello(
+    app: Celery, settings: WorkerSettings, model: ModelIdentity, server: Server, stopping: threading.Event
+) -> None:
+    """Register once the broker takes it, and say hello until the end."""
+    registered = False
+    every = HELLO_AGAIN_SECONDS
+    hello = Hello(
+        worker=settings.name, queues=_queues(model), slots=settings.slots, draining=False, versions=versions()
+    )
+    while True:
+        try:
+            if not registered:
+                _register(app, settings, model)
+                registered = True
+            every = server.hello(hello)["every_seconds"]
+        except (BrokerUnavailable, ServerAway, OSError) as error:
+            logger.warning("Server or broker is away, tried again in %s s: %s", HELLO_AGAIN_SECONDS, error)
+            every = HELLO_AGAIN_SECONDS
+        except Refused as refusal:
+            logger.error("The server refuses this worker: %s", refusal)  # noqa: TRY400 - the sentence says it all
+        if stopping.wait(every):
+            break
+    try:
+        server.hello({**hello, "draining": True, "slots": 0})
+    except (ServerAway, Refused):
+        logger.debug("The server is away; it will notice that the worker is gone")
+
+
+def _watch_parent(descriptor: int | None) -> None:
+    """Drain when the process that started the worker is gone."""
+    if descriptor is None:
+        return
+
+    def watch() -> None:
+        os.read(descriptor, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="watch parent", daemon=True).start()

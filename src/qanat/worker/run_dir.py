@@ -1,0 +1,75 @@
+"""The attempt's directory: one for each, never used again, and swept when its worker is gone."""
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import uuid
+from pathlib import Path
+from typing import Final
+
+from qanat.worker import processes
+
+logger = logging.getLogger(__name__)
+
+OWNER: Final = "session.json"
+
+
+class RunDir:
+    """An attempt's directory beneath the worker's work directory."""
+
+    def __init__(self, path: Path) -> None:
+        """Handle the directory at ``path``."""
+        self.path = path
+        self.inputs = path / "in"
+        self.log = path / "log.txt"
+        self.temporary = path / "tmp"
+
+    @classmethod
+    def create(cls, work_dir: Path, *, name: str) -> "RunDir":
+        """Make a fresh directory, for the owner's eyes only."""
+        path = work_dir / f"{name}-{uuid.uuid4().hex[:8]}"
+        path.mkdir(parents=True, mode=0o700)
+        run_dir = cls(path)
+        run_dir.inputs.mkdir()
+        run_dir.temporary.mkdir()
+        (path / OWNER).write_text(json.dumps({"supervisor": os.getpid(), "supervisor_started": _started(os.getpid())}))
+        return run_dir
+
+    def belongs_to(self, session: int) -> None:
+        """Note the session that works here, so that a later life of the worker can end it."""
+        owner = json.loads((self.path / OWNER).read_text())
+        owner |= {"session": session, "session_started": _started(session)}
+        (self.path / OWNER).write_text(json.dumps(owner))
+
+    def remove(self) -> None:
+        """Remove the directory; what cannot be removed is left to the next sweep."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def sweep(work_dir: Path, *, grace_seconds: float) -> int:
+    """End what attempts of workers that are gone still run, and remove their directories; return how many there were."""
+    swept = 0
+    for owner_file in work_dir.glob(f"*/{OWNER}"):
+        owner: dict[str, float] = {}
+        with contextlib.suppress(OSError, ValueError):
+            owner = json.loads(owner_file.read_text())
+        if _is(owner, "supervisor"):
+            continue
+        if _is(owner, "session"):
+            processes.end(int(owner["session"]), grace_seconds=grace_seconds)
+        RunDir(owner_file.parent).remove()
+        swept += 1
+    if swept:
+        logger.info("Removed %d attempts that a former life of a worker left in %s", swept, work_dir)
+    return swept
+
+
+def _started(pid: int) -> float | None:
+    return processes.started_at(pid)
+
+
+def _is(owner: dict[str, float], who: str) -> bool:
+    pid = owner.get(who)
+    return pid is not None and _started(int(pid)) == owner.get(f"{who}_started")

@@ -1,0 +1,393 @@
+"""The supervisor: claims a step, has a runner do it, keeps the lease alive, and commits or fails it.
+
+It never runs model code. Whatever happens to it, the step is safe: its lease runs out and somebody else gets it; whatever
+happens to the runner, the supervisor sees the end of it, ends the rest of its session and says what happened.
+"""
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from qanat.contract import labels, tasks
+from qanat.contract.statuses import FailureClass
+from qanat.contract.worker_protocol import Claim, Commit, Failure, Heartbeat, OutputFile, Resources, StepSpec
+from qanat.worker import processes
+from qanat.worker.identity import ModelIdentity
+from qanat.worker.run_dir import RunDir
+from qanat.worker.runner import RESULT
+from qanat.worker.server import Refused, Server, ServerAway
+from qanat.worker.settings import WorkerSettings
+
+logger = logging.getLogger(__name__)
+
+ALLOWED_ENVIRONMENT: Final = (
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LD_LIBRARY_PATH",
+    "MKL_NUM_THREADS",
+    "NUMBA_CACHE_DIR",
+    "NUMBA_CPU_FEATURES",
+    "NUMBA_CPU_NAME",
+    "NUMBA_NUM_THREADS",
+    "OASIS_OED_SCHEMA_INFO",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "PYTHONPATH",
+    "TZ",
+    "USER",
+    "VIRTUAL_ENV",
+)
+"""What a runner inherits: no address, key or password of broker, database or storage is among it."""
+SUFFIXES: Final = {
+    "text/csv": ".csv",
+    "application/vnd.ms-excel": ".csv",
+    "application/octet-stream": ".parquet",
+    "application/gzip": ".csv.gz",
+    "application/zip": ".csv.zip",
+    "application/x-bzip2": ".csv.bz2",
+    "application/json": ".json",
+}
+EXPOSURE_NAMES: Final = {
+    labels.LOCATION: "location",
+    labels.ACCOUNTS: "account",
+    labels.REINSURANCE_INFO: "reinsinfo",
+    labels.REINSURANCE_SCOPE: "reinsscope",
+    labels.CURRENCY: "currency_conversion",
+    labels.SETTINGS: "analysis_settings",
+}
+TRACEBACKS: Final = {
+    tasks.GENERATE_INPUT: (labels.INPUT_TRACEBACK, "generation_traceback.txt"),
+    tasks.RUN_ANALYSIS: (labels.RUN_TRACEBACK, "run_traceback.txt"),
+}
+"""V1 has one step a phase, and its log is the traceback file of the phase. In V2 the server joins the logs of all steps."""
+LOG_TAIL_BYTES: Final = 8_000
+LOG_PIECE_BYTES: Final = 512 * 2**10
+BEATS_PER_LEASE: Final = 6
+
+
+@dataclass
+class Attempt:
+    """A step under way."""
+
+    spec: StepSpec
+    run_dir: RunDir
+    process: "subprocess.Popen[bytes] | None" = None
+    ended: threading.Event = field(default_factory=threading.Event)
+    abandoned: threading.Event = field(default_factory=threading.Event)
+    """The step is no longer ours: nothing is reported."""
+    handed_back: threading.Event = field(default_factory=threading.Event)
+    """The worker drains: the step goes back."""
+    last_beat: float = field(default_factory=time.monotonic)
+    peak_memory: int = 0
+    cpu_seconds: float = 0.0
+    log_sent: int = 0
+
+    def resources(self) -> Resources:
+        """Return what the attempt has used so far."""
+        return Resources(peak_memory_bytes=self.peak_memory, cpu_seconds=round(self.cpu_seconds, 2))
+
+
+class Supervisor:
+    """Runs steps, one at a time in each thread that calls ``run``."""
+
+    def __init__(
+        self, *, settings: WorkerSettings, model: ModelIdentity, server: Server, command: tuple[str, ...] | None = None
+    ) -> None:
+        """Run steps of ``model`` for ``server``; ``command`` starts a runner."""
+        self._settings = settings
+        self._model = model
+        self._server = server
+        self._command = command or (sys.executable, "-m", "qanat.worker.runner")
+        self._running: dict[int, Attempt] = {}
+        self._lock = threading.Lock()
+        self.draining = threading.Event()
+
+    def run(self, *, step_id: int, fence: int) -> None:
+        """Claim a step and see it through; a step that is not to be had is forgotten."""
+        if self.draining.is_set():
+            return
+        try:
+            spec = self._server.claim(step_id, Claim(fence=fence, worker=self._settings.name))
+        except Refused as refusal:
+            logger.debug("Not ours: %s", refusal)
+            return
+        except ServerAway as away:
+            logger.warning("Could not claim step %s, its doorbell rings again: %s", step_id, away)
+            return
+        started = time.monotonic()
+        logger.info("%s of analysis %s, attempt %s", spec["slug"], spec["analysis_id"], spec["attempt"])
+        try:
+            self._attempt(spec)
+        except Refused as refusal:
+            logger.info("%s is no longer ours, what it made is discarded: %s", spec["slug"], refusal)
+        except ServerAway as away:
+            logger.warning("%s cannot be reported, it will be given to another: %s", spec["slug"], away)
+        logger.info("%s ended after %.1f s", spec["slug"], time.monotonic() - started)
+
+    def drain(self) -> None:
+        """Take nothing more, stop what runs and hand it back."""
+        self.draining.set()
+        with self._lock:
+            attempts = list(self._running.values())
+        for attempt in attempts:
+            attempt.handed_back.set()
+            self._end(attempt, grace_seconds=1.0)
+
+    def _attempt(self, spec: StepSpec) -> None:
+        try:
+            run_dir = RunDir.create(self._settings.work_dir, name=f"run-{spec['run_id']}-{spec['slug']}-{spec['fence']}")
+        except OSError as error:
+            self._server.fail(spec, self._no_room(spec, error))
+            return
+        attempt = Attempt(spec=spec, run_dir=run_dir)
+        with self._lock:
+            self._running[spec["step_id"]] = attempt
+        if self.draining.is_set():
+            attempt.handed_back.set()
+        beats = threading.Thread(target=self._beat, args=(attempt,), name=f"beat {spec['slug']}", daemon=True)
+        beats.start()
+        try:
+            self._run_and_report(attempt)
+        finally:
+            attempt.ended.set()
+            beats.join()
+            with self._lock:
+                self._running.pop(spec["step_id"], None)
+            run_dir.remove()
+
+    def _run_and_report(self, attempt: Attempt) -> None:
+        spec = attempt.spec
+        try:
+            exit_code = self._execute(attempt)
+        except OSError as error:
+            self._server.fail(spec, self._no_room(spec, error))
+            return
+        self._send_log(attempt, everything=True)
+        if attempt.handed_back.is_set() and not attempt.abandoned.is_set():
+            self._server.release(spec)
+            return
+        if attempt.abandoned.is_set():
+            return
+        result = self._result(attempt)
+        outputs = self._store(attempt, result.get("outputs", {}))
+        if exit_code == 0 and "failure_class" not in result and result:
+            self._server.commit(
+                spec,
+                Commit(
+                    fence=spec["fence"], outputs=outputs, result=result["facts"], resources=attempt.resources()
+                ),
+            )
+            return
+        self._server.fail(spec, self._failure(attempt, result, exit_code, outputs))
+
+    def _execute(self, attempt: Attempt) -> int:
+        """Download, run, and wait; return the runner's exit code (negative: the signal that ended it)."""
+        inputs = self._fetch(attempt)
+        watched, held = os.pipe()
+        try:
+            spec_path = self._write_spec(attempt, inputs, supervisor_fd=watched)
+            with attempt.run_dir.log.open("ab") as log:
+                process = subprocess.Popen(  # noqa: S603 - our own runner
+                    [*self._command, str(spec_path)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    cwd=attempt.run_dir.path,
+                    env=self._environment(attempt),
+                    pass_fds=(watched,),
+                    start_new_session=True,
+                )
+            os.close(watched)
+            watched = -1
+            attempt.process = process
+            attempt.run_dir.belongs_to(process.pid)
+            if attempt.abandoned.is_set() or attempt.handed_back.is_set():
+                self._end(attempt, grace_seconds=1.0)
+            exit_code = process.wait()
+            # Whatever the step left running has no business any more.
+            processes.end(process.pid, grace_seconds=self._settings.kill_after_seconds)
+            return exit_code
+        finally:
+            os.close(held)
+            if watched >= 0:
+                os.close(watched)
+
+    def _fetch(self, attempt: Attempt) -> dict[str, Path]:
+        inputs: dict[str, Path] = {}
+        for number, file in enumerate(attempt.spec["inputs"]):
+            label = file["label"]
+            name = EXPOSURE_NAMES.get(label)
+            if name is not None:
+                name += SUFFIXES.get(file["content_type"], Path(file["filename"]).suffix)
+            else:
+                name = f"{number}-{Path(file['filename']).name}"
+            target = attempt.run_dir.inputs / name
+            self._server.fetch(attempt.spec, label, target)
+            inputs[label] = target
+        return inputs
+
+    def _write_spec(self, attempt: Attempt, inputs: dict[str, Path], *, supervisor_fd: int) -> Path:
+        spec = attempt.spec
+        document: dict[str, Any] = {
+            "task": spec["task"],
+            "index": spec["index"],
+            "count": spec["count"],
+            "loss_chunks": spec["loss_chunks"],
+            "parameters": spec["parameters"],
+            "analysis_id": spec["analysis_id"],
+            "inputs": {label: str(path) for label, path in inputs.items()},
+            "model_dir": str(self._model.directory),
+            "supplier_id": self._model.supplier_id,
+            "model_id": self._model.model_id,
+            "version_id": self._model.version_id,
+            "supervisor_fd": supervisor_fd,
+        }
+        path = attempt.run_dir.path / "spec.json"
+        path.write_text(json.dumps(document))
+        return path
+
+    def _environment(self, attempt: Attempt) -> dict[str, str]:
+        environment = {name: os.environ[name] for name in ALLOWED_ENVIRONMENT if name in os.environ}
+        tools = str(Path(sys.executable).parent)
+        return {
+            **environment,
+            # The kernel's tools are console scripts of this very environment.
+            "PATH": os.pathsep.join([tools, os.environ.get("PATH", os.defpath)]),
+            "TMPDIR": str(attempt.run_dir.temporary),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def _beat(self, attempt: Attempt) -> None:
+        """Keep the lease alive until the attempt ends; do what the server answers."""
+        spec = attempt.spec
+        every = spec["lease_seconds"] / BEATS_PER_LEASE
+        while not attempt.ended.wait(every):
+            self._measure(attempt)
+            try:
+                beat = Heartbeat(fence=spec["fence"], resources=attempt.resources())
+                verdict = self._server.heartbeat(spec, beat)
+                attempt.last_beat = time.monotonic()
+                self._send_log(attempt)
+            except Refused:
+                verdict = "lost"
+            except ServerAway as away:
+                silent = time.monotonic() - attempt.last_beat
+                logger.warning("No heartbeat for %.0f s: %s", silent, away)
+                verdict = "lost" if silent > spec["lease_seconds"] else "continue"
+            if verdict in {"cancel", "lost"}:
+                logger.info("%s is stopped: %s", spec["slug"], verdict)
+                attempt.abandoned.set()
+                self._end(attempt, grace_seconds=self._settings.kill_after_seconds)
+                return
+            if verdict == "drain":
+                self.draining.set()
+
+    @staticmethod
+    def _end(attempt: Attempt, *, grace_seconds: float) -> None:
+        if attempt.process is not None:
+            processes.end(attempt.process.pid, grace_seconds=grace_seconds)
+
+    @staticmethod
+    def _measure(attempt: Attempt) -> None:
+        if attempt.process is not None:
+            used = processes.usage(attempt.process.pid)
+            attempt.peak_memory = max(attempt.peak_memory, used.memory_bytes)
+            attempt.cpu_seconds = max(attempt.cpu_seconds, used.cpu_seconds)
+
+    def _send_log(self, attempt: Attempt, *, everything: bool = False) -> None:
+        """Send what the log has grown by; at the end everything, in pieces."""
+        path = attempt.run_dir.log
+        while path.exists():
+            with path.open("rb") as log:
+                log.seek(attempt.log_sent)
+                piece = log.read(LOG_PIECE_BYTES)
+            if not piece:
+                return
+            attempt.log_sent = self._server.log(attempt.spec, attempt.log_sent, piece)
+            if not everything:
+                return
+
+    @staticmethod
+    def _result(attempt: Attempt) -> dict[str, Any]:
+        path = attempt.run_dir.path / RESULT
+        if not path.is_file():
+            return {}
+        result: dict[str, Any] = json.loads(path.read_text())
+        return result
+
+    def _store(self, attempt: Attempt, outputs: dict[str, str]) -> list[OutputFile]:
+        stored = [self._server.store(attempt.spec, label, Path(path)) for label, path in outputs.items()]
+        traceback = TRACEBACKS.get(attempt.spec["task"])
+        if traceback is not None and attempt.run_dir.log.exists():
+            label, name = traceback
+            copy = attempt.run_dir.path / name
+            copy.write_bytes(attempt.run_dir.log.read_bytes())
+            stored.append(self._server.store(attempt.spec, label, copy))
+        return stored
+
+    def _failure(
+        self, attempt: Attempt, result: dict[str, Any], exit_code: int, outputs: list[OutputFile]
+    ) -> Failure:
+        ended_by = -exit_code if exit_code < 0 else None
+        slug = attempt.spec["slug"]
+        if "failure_class" in result:
+            failure_class, message = result["failure_class"], result["message"]
+        elif ended_by == signal.SIGKILL:
+            failure_class = FailureClass.OUT_OF_MEMORY if _memory_was_short(attempt) else FailureClass.WORKER_LOST
+            message = f"'{slug}' was killed from outside, for want of memory or by hand."
+        elif ended_by is not None:
+            failure_class = FailureClass.MODEL
+            message = f"'{slug}' was ended by signal {ended_by} ({signal.Signals(ended_by).name})."
+        else:
+            failure_class = FailureClass.MODEL
+            message = f"'{slug}' ended with exit code {exit_code} and no result."
+        return Failure(
+            fence=attempt.spec["fence"],
+            failure_class=failure_class,
+            message=message,
+            traceback=result.get("traceback") or _tail(attempt.run_dir.log),
+            exit_code=exit_code if exit_code >= 0 else None,
+            signal=ended_by,
+            resources=attempt.resources(),
+            outputs=outputs,
+            no_keys=bool(result.get("no_keys")),
+        )
+
+    @staticmethod
+    def _no_room(spec: StepSpec, error: OSError) -> Failure:
+        return Failure(
+            fence=spec["fence"],
+            failure_class=FailureClass.INFRASTRUCTURE,
+            message=f"The worker cannot use its work directory: {error.strerror}. Free some room; the step is tried again.",
+            traceback=str(error),
+            exit_code=None,
+            signal=None,
+            resources=None,
+            outputs=[],
+        )
+
+
+def _memory_was_short(attempt: Attempt) -> bool:
+    """Say whether the attempt had most of the host's memory when it was killed."""
+
+
+    return attempt.peak_memory > psutil.virtual_memory().total / 2
+
+
+def _tail(path: Path) -> str:
+    if not path.exists():
+        return ""
+    with path.open("rb") as log:
+        log.seek(max(0, path.stat().st_size - LOG_TAIL_BYTES))
+        return log.read().decode(errors="replace")
