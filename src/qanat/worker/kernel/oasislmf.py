@@ -13,6 +13,7 @@ from oasislmf.manager import OasisManager
 from oasislmf.utils.data import get_exposure_data, prepare_oed_exposure
 from oasislmf.utils.defaults import SAR_ID
 from oasislmf.utils.exceptions import OasisException, OasisExceptionNoKeys
+from oasislmf.utils.inputs import update_config
 from ods_tools.oed import OdsException, OedExposure
 
 from qanat.contract import labels
@@ -135,7 +136,9 @@ class OasisKernel:
             parameters[name] = str((base / value).resolve()) if is_path else value
         if model.settings_path is not None:
             parameters["model_settings_json"] = str(model.settings_path.resolve())
-        return parameters
+        # Models still use names that the kernel has since changed, such as ktools_alloc_rule_gul.
+        current: dict[str, Any] = update_config(parameters)
+        return current
 
     def _inputs(self, job: InputsJob) -> dict[str, Any]:
         given = {EXPOSURE_PARAMETERS[label]: str(path) for label, path in job.exposure.items()}

@@ -3,6 +3,7 @@
 import json
 import shutil
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -45,8 +46,7 @@ def chunk(job: StepJob) -> None:
         job.kernel().losses_chunk(losses, index=job.index, count=job.count)
     finally:
         run = losses.run_directory
-        work = run / "work"
-        work.mkdir(exist_ok=True)
+        work = _work_of_chunk(run, number=job.index + 1)
         processes = job.count if job.count > 1 else losses.processes
         (work / PROCESSES).write_text(json.dumps(processes))
         label = labels.chunk(labels.LOG_CHUNK, job.index)
@@ -80,9 +80,19 @@ def cleanup(job: StepJob) -> None:
     shutil.rmtree(job.work, ignore_errors=True)
 
 
-def _reported(job: StepJob, run: Path, make: object) -> None:
+def _work_of_chunk(run: Path, *, number: int) -> Path:
+    """Return the folder that the reports are made from; one process of several has written to a folder of its own."""
+    work, own = run / "work", run / f"{number}.work"
+    if own.is_dir():
+        shutil.rmtree(work, ignore_errors=True)
+        own.rename(work)
+    work.mkdir(exist_ok=True)
+    return work
+
+
+def _reported(job: StepJob, run: Path, make: Callable[[], None]) -> None:
     try:
-        make()  # type: ignore[operator]
+        make()
     finally:
         if (run / "log").is_dir():
             job.outputs[labels.RUN_LOG] = archives.pack(run / "log", job.out / "logs.tar.gz")
