@@ -1,0 +1,124 @@
+"""A client of the HTTP contract, for this command's own use: works against any server that speaks it."""
+
+import mimetypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from qanat.cli.errors import CommandFailed
+
+TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+TYPES = {
+    ".csv": "text/csv",
+    ".parquet": "application/octet-stream",
+    ".pq": "application/octet-stream",
+    ".gz": "application/gzip",
+    ".zip": "application/zip",
+    ".bz2": "application/x-bzip2",
+    ".json": "application/json",
+}
+FORBIDDEN = 403
+
+
+class ServerRefused(CommandFailed):
+    """The server said no; the message has its words."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        """Read the refusal."""
+        self.status = answer.status_code
+        super().__init__(f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {_words(answer)}")
+
+
+class Client:
+    """The V2 API of a server, logged in."""
+
+    def __init__(self, url: str) -> None:
+        """Talk to the server at ``url``, with or without ``/api/``."""
+        base = url.rstrip("/")
+        self.url = base
+        self._http = httpx.Client(base_url=f"{base}/", timeout=TIMEOUT, follow_redirects=True)
+        self._refresh: str | None = None
+
+    def login(self, username: str, password: str) -> None:
+        """Log in.
+
+        Raises:
+            ServerRefused: the credentials are wrong.
+            CommandFailed: nobody answers.
+        """
+        body = {"username": username, "password": password}
+        self._keep(self._send("POST", "access_token/", json=body).json())
+
+    def get(self, path: str, **query: str) -> Any:  # noqa: ANN401 - JSON
+        """Return the JSON at ``v2/{path}``."""
+        return self._call("GET", path, params=query).json()
+
+    def post(self, path: str, body: Any = None) -> Any:  # noqa: ANN401 - JSON
+        """Post JSON to ``v2/{path}`` and return the answer."""
+        return self._call("POST", path, json={} if body is None else body).json()
+
+    def upload(self, path: str, file: Path) -> None:
+        """Upload a file to ``v2/{path}``."""
+        content_type = TYPES.get(file.suffix.lower()) or mimetypes.guess_type(file.name)[0] or "text/csv"
+        with file.open("rb") as stream:
+            self._call("POST", path, files={"file": (file.name, stream, content_type)})
+
+    def download(self, path: str, target: Path) -> Path | None:
+        """Save the file at ``v2/{path}``; return None where there is none."""
+        with self._stream(path) as answer:
+            if answer.status_code == httpx.codes.NOT_FOUND:
+                return None
+            if not answer.is_success:
+                answer.read()
+                raise ServerRefused(answer)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("wb") as file:
+                for block in answer.iter_bytes():
+                    file.write(block)
+        return target
+
+    @contextmanager
+    def _stream(self, path: str) -> Iterator[httpx.Response]:
+        with self._http.stream("GET", f"v2/{path}") as answer:
+            yield answer
+
+    def _call(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - httpx's
+        try:
+            return self._send(method, f"v2/{path}", **request)
+        except ServerRefused as refused:
+            if refused.status != FORBIDDEN or self._refresh is None or "files" in request:
+                raise
+            headers = {"Authorization": f"Bearer {self._refresh}"}
+            self._keep(self._send("POST", "refresh_token/", headers=headers).json())
+            return self._send(method, f"v2/{path}", **request)
+
+    def _send(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - httpx's
+        try:
+            answer = self._http.request(method, path, **request)
+        except httpx.TransportError as error:
+            message = f"No server answers at {self.url} ({error}): start one with `qanat up`, or give --server."
+            raise CommandFailed(message) from error
+        if not answer.is_success:
+            raise ServerRefused(answer)
+        return answer
+
+    def _keep(self, tokens: dict[str, Any]) -> None:
+        self._refresh = tokens.get("refresh_token", self._refresh)
+        self._http.headers["Authorization"] = f"Bearer {tokens['access_token']}"
+
+
+def _words(answer: httpx.Response) -> str:
+    try:
+        document = answer.json()
+    except ValueError:
+        return answer.text[:300]
+    if isinstance(document, dict):
+        return "; ".join(f"{key}: {_flat(value)}" for key, value in document.items())
+    return _flat(document)
+
+
+def _flat(value: Any) -> str:  # noqa: ANN401 - JSON
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,1 @@
+"""``qanat up``: the whole platform on one machine, supervised."""

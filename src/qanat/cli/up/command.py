@@ -1,0 +1,68 @@
+"""``qanat up``."""
+
+import signal
+import threading
+from pathlib import Path
+
+from rich.console import Console
+
+from qanat.cli.up.layout import Layout, default_data_dir
+from qanat.cli.up.platform import Platform
+
+console = Console(highlight=False)
+
+
+def up(  # noqa: PLR0913 - the options of the command
+    *,
+    models: list[Path],
+    demo_model: bool,
+    data_dir: Path | None,
+    host: str,
+    port: int,
+    websocket_port: int,
+    run_mode: str,
+) -> None:
+    """Start the platform and keep it up until told to stop.
+
+    Raises:
+        CommandFailed: it cannot be started.
+    """
+    layout = Layout((data_dir or default_data_dir()).resolve())
+    if demo_model:
+        models = [*models, ensure_demo_model(layout)]
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    platform = Platform(
+        layout=layout, models=models, host=host, port=port, websocket_port=websocket_port, run_mode=run_mode
+    )
+    console.print("Starting …")
+    with platform:
+        describe(platform)
+        stopping.wait()
+        console.print("Stopping: workers hand back what they run …")
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    console.print("Stopped.")
+
+
+def describe(platform: Platform) -> None:
+    """Say where the platform listens and how to log in."""
+    console.print(f"[bold green]Ready[/] after {platform.ready_after:.1f} s")
+    console.print(f"  API         {platform.url}/api/  (and {platform.url}/)")
+    console.print(f"  websocket   ws://{platform.host}:{platform.websocket_port}/ws/v2/queue-status/")
+    for identity in platform.identities:
+        console.print(f"  model       {identity}")
+    if platform.password:
+        console.print(f"  log in as   admin, password [bold]{platform.password}[/]  (generated, shown once)")
+    console.print(f"  data        {platform.layout.root}   logs in {platform.layout.logs}")
+    console.print(f"  credentials for this machine's commands are in {platform.layout.admin}")
+
+
+def ensure_demo_model(layout: Layout) -> Path:
+    """Write the demonstration model where it is not there yet; return its folder."""
+    from qanat.demo.model import write_model  # noqa: PLC0415 - needs numpy
+
+    folder = layout.root / "models" / "demo"
+    if not (folder / "oasislmf.json").is_file():
+        write_model(folder)
+    return folder

@@ -1,0 +1,209 @@
+"""The platform on one machine: broker, server roles and a worker for each model, started and stopped in order."""
+
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self, TextIO
+
+import httpx
+
+from qanat.cli.client import Client, ServerRefused
+from qanat.cli.errors import CommandFailed
+from qanat.cli.up import broker
+from qanat.cli.up.keeper import Keeper
+from qanat.cli.up.layout import Layout, read_json, write_private
+from qanat.worker.identity import ModelDirectoryError, ModelIdentity, identify
+
+logger = logging.getLogger(__name__)
+
+LEASE_SECONDS = 12
+DRAIN_SECONDS = 15.0
+STOP_SECONDS = 10.0
+READY_SECONDS = 60.0
+LOOK_EVERY_SECONDS = 0.05
+
+
+@dataclass
+class Platform:
+    """Everything of one data directory; a context manager that runs from entry to exit."""
+
+    layout: Layout
+    models: Sequence[Path]
+    host: str = "127.0.0.1"
+    port: int = 8000
+    websocket_port: int = 8001
+    run_mode: str = "v2"
+    identities: list[ModelIdentity] = field(default_factory=list)
+    password: str | None = None
+    """The first administrator's generated password, where this start made it."""
+    ready_after: float = 0.0
+    _keepers: list[Keeper] = field(default_factory=list)
+    _lifeline: tuple[int, int] | None = None
+    _lock: TextIO | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the API listens."""
+        return f"http://{self.host}:{self.port}"
+
+    def __enter__(self) -> Self:
+        """Start all, and return when work can be done.
+
+        Raises:
+            CommandFailed: a model directory holds no model, a port is taken, or it does not come up.
+        """
+        started = time.monotonic()
+        try:
+            self.identities = [identify(path) for path in self.models]
+        except ModelDirectoryError as error:
+            raise CommandFailed(str(error)) from error
+        self.layout.prepare()
+        self._lock = self.layout.lock()
+        for port in (self.port, self.websocket_port):
+            _require_free(self.host, port)
+        try:
+            self._start()
+            self._wait_until_ready(started + READY_SECONDS)
+        except BaseException:
+            self.stop()
+            raise
+        self.ready_after = time.monotonic() - started
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop all."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Drain the workers first, so that they can hand back what they run; then the rest."""
+        workers = [keeper for keeper in self._keepers if keeper.name.startswith("worker")]
+        for keeper in workers:
+            keeper.stop(grace_seconds=DRAIN_SECONDS)
+        for keeper in reversed([keeper for keeper in self._keepers if keeper not in workers]):
+            keeper.stop(grace_seconds=STOP_SECONDS)
+        self._keepers.clear()
+        self.layout.running.unlink(missing_ok=True)
+        if self._lifeline is not None:
+            for descriptor in self._lifeline:
+                os.close(descriptor)
+            self._lifeline = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def processes(self) -> dict[str, int | None]:
+        """Return the pids of what is kept alive."""
+        return {keeper.name: keeper.pid for keeper in self._keepers}
+
+    def _start(self) -> None:
+        self._lifeline = os.pipe()
+        report = self.layout.root / "report.json"
+        report.unlink(missing_ok=True)
+        environment = self._environment()
+        lifeline = str(self._lifeline[0])
+        server = [sys.executable, "-m", "qanat.server", "embedded", "--host", self.host, "--port", str(self.port)]
+        server += ["--websocket-port", str(self.websocket_port), "--report", str(report), "--parent-fd", lifeline]
+        self._keep("broker", broker.command(self.layout), environment, foreign=True)
+        self._keep("server", server, environment)
+        for identity in self.identities:
+            worker = [sys.executable, "-m", "qanat.worker", "--model", str(identity.directory)]
+            worker += ["--run-mode", self.run_mode, "--work-dir", str(self.layout.work), "--parent-fd", lifeline]
+            self._keep(f"worker-{identity.model_id}", worker, environment)
+
+    def _keep(self, name: str, command: Sequence[str], environment: dict[str, str], *, foreign: bool = False) -> None:
+        log = self.layout.logs / f"{name}.log"
+        if log.exists():
+            log.replace(log.with_suffix(".log.1"))
+        keeper = Keeper(
+            name=name,
+            command=command,
+            environment=environment,
+            log=log,
+            lifeline=None if foreign or self._lifeline is None else self._lifeline[0],
+            foreign=foreign,
+            before=(lambda: broker.clear(self.layout)) if foreign else (lambda: None),
+        )
+        self._keepers.append(keeper)
+        keeper.start()
+
+    def _environment(self) -> dict[str, str]:
+        """Return what the processes are told; secrets go by files of the data directory."""
+        return {
+            **os.environ,
+            "QANAT_DATA_DIR": str(self.layout.root),
+            "QANAT_BROKER_URL": broker.url(self.layout),
+            "QANAT_SERVER": self.url,
+            "QANAT_LEASE_SECONDS": os.environ.get("QANAT_LEASE_SECONDS", str(LEASE_SECONDS)),
+            "QANAT_ALLOWED_HOSTS": os.environ.get("QANAT_ALLOWED_HOSTS", f'["localhost", "127.0.0.1", "{self.host}"]'),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def _wait_until_ready(self, deadline: float) -> None:
+        """Wait until the API answers and every model has registered."""
+        report = self.layout.root / "report.json"
+        wanted = {str(identity) for identity in self.identities}
+        client: Client | None = None
+        while time.monotonic() < deadline:
+            if (written := read_json(report)) and self._answers():
+                if written.get("password"):
+                    self.password = written["password"]
+                    write_private(self.layout.admin, {"username": written["admin"], "password": self.password})
+                    report.unlink()
+                    write_private(report, {**written, "password": None})
+                write_private(self.layout.running, {"url": self.url})
+                client = client or self._client()
+                if client is None or wanted <= _registered(client):
+                    return
+            self._require_alive()
+            time.sleep(LOOK_EVERY_SECONDS)
+        message = f"The platform did not come up within {READY_SECONDS:.0f} s: see the logs in {self.layout.logs}."
+        raise CommandFailed(message)
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/api/healthcheck/", timeout=2).is_success
+        except httpx.TransportError:
+            return False
+
+    def _client(self) -> Client | None:
+        """Return a client of the first administrator; None where somebody has changed the password."""
+        admin = read_json(self.layout.admin)
+        client = Client(self.url)
+        try:
+            client.login(admin.get("username", ""), admin.get("password", ""))
+        except ServerRefused:
+            return None
+        return client
+
+    def _require_alive(self) -> None:
+        for keeper in self._keepers:
+            if keeper.starts > 3 and keeper.pid is None:  # noqa: PLR2004 - thrice is no accident
+                tail = "\n".join(keeper.log.read_text(errors="replace").splitlines()[-5:])
+                message = f"The {keeper.name} does not stay alive; the end of {keeper.log}:\n{tail}"
+                raise CommandFailed(message)
+
+
+def _registered(client: Client) -> set[str]:
+    return {f"{m['supplier_id']}/{m['model_id']}/{m['version_id']}" for m in client.get("models/")}
+
+
+def _require_free(host: str, port: int) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            message = f"Port {port} of {host} cannot be used ({error.strerror}): stop what listens there, or give --port."
+            raise CommandFailed(message) from error
+
+
+def free_port(host: str) -> int:
+    """Return a port that nobody uses at this moment."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,59 @@
+"""``python -m qanat.worker``: a model worker."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from qanat.contract.statuses import RunMode
+from qanat.worker.identity import ModelDirectoryError
+from qanat.worker.main import run
+from qanat.worker.settings import from_environment
+
+
+def main() -> int:
+    """Read the options and work; return the exit code."""
+    parser = argparse.ArgumentParser(prog="qanat worker", description="Run the steps of a model's analyses.")
+    parser.add_argument("--model", type=Path, required=True, help="folder with the model's oasislmf.json")
+    parser.add_argument("--server", help="address of the API [QANAT_SERVER, http://127.0.0.1:8000/]")
+    parser.add_argument("--broker", help="address of the broker [QANAT_BROKER_URL]")
+    parser.add_argument("--worker-key-file", type=Path, help="file with the server's worker key [QANAT_WORKER_KEY]")
+    parser.add_argument("--supplier", help="the model's supplier [OASIS_MODEL_SUPPLIER_ID]")
+    parser.add_argument("--model-id", help="the model's name [OASIS_MODEL_ID]")
+    parser.add_argument("--version", help="the model's version [OASIS_MODEL_VERSION_ID]")
+    parser.add_argument("--run-mode", choices=["v1", "v2"], default="v2", help="mode that a new model is registered with")
+    parser.add_argument("--work-dir", type=Path, help="where steps run")
+    parser.add_argument("--slots", type=int, default=1, help="steps to run at a time")
+    parser.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    try:
+        settings = from_environment(
+            options.model,
+            server=options.server,
+            broker=options.broker,
+            worker_key=_worker_key(options.worker_key_file),
+            supplier_id=options.supplier,
+            model_id=options.model_id,
+            version_id=options.version,
+            run_mode=RunMode(options.run_mode.upper()),
+            work_dir=options.work_dir,
+            slots=options.slots,
+            parent_fd=options.parent_fd,
+        )
+        return run(settings)
+    except (ModelDirectoryError, OSError) as error:
+        print(error, file=sys.stderr)  # noqa: T201 - a sentence for whoever starts it
+        return 2
+
+
+def _worker_key(path: Path | None) -> str | None:
+    """Return the key from the file given, else from the environment's, else from the data directory of this host."""
+    if path is None and os.environ.get("QANAT_WORKER_KEY"):
+        return None
+    if path is None and (data_dir := os.environ.get("QANAT_DATA_DIR")):
+        path = Path(data_dir) / "worker_key"
+    return path.read_text().strip() if path is not None and path.is_file() else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
