@@ -13,7 +13,6 @@ import threading
 
 from celery import Celery
 from celery.signals import worker_shutting_down
-from kombu import Queue
 from kombu.exceptions import OperationalError as BrokerUnavailable
 
 from qanat.contract import tasks
@@ -51,7 +50,7 @@ def run(settings: WorkerSettings) -> int:
     sweep(settings.work_dir, grace_seconds=settings.kill_after_seconds)
     server = HttpServer(settings.server, worker_key=settings.worker_key)
     supervisor = Supervisor(settings=settings, model=model, server=server)
-    app = _listener(settings, model)
+    app = _listener(settings)
     doorbells: Doorbells = queue.Queue()
 
     @app.task(name=tasks.RUN_STEP)  # type: ignore[untyped-decorator]
@@ -73,6 +72,7 @@ def run(settings: WorkerSettings) -> int:
 
     _watch_parent(settings.parent_fd)
     app.Worker(
+        queues=_queues(model),
         pool="solo",
         concurrency=1,
         without_mingle=True,
@@ -92,10 +92,9 @@ def run(settings: WorkerSettings) -> int:
     return 0
 
 
-def _listener(settings: WorkerSettings, model: ModelIdentity) -> Celery:
+def _listener(settings: WorkerSettings) -> Celery:
     app = Celery("qanat-worker", broker=settings.broker)
     app.conf.update(
-        task_queues=[Queue(name) for name in _queues(model)],
         accept_content=["json"],
         task_serializer="json",
         task_ignore_result=True,

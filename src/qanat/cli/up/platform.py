@@ -17,6 +17,7 @@ from qanat.cli.errors import CommandFailed
 from qanat.cli.up import broker
 from qanat.cli.up.keeper import Keeper
 from qanat.cli.up.layout import Layout, read_json, write_private
+from qanat.storage.secret_files import keep_secret
 from qanat.worker.identity import ModelDirectoryError, ModelIdentity, identify
 
 logger = logging.getLogger(__name__)
@@ -132,11 +133,12 @@ class Platform:
         keeper.start()
 
     def _environment(self) -> dict[str, str]:
-        """Return what the processes are told; secrets go by files of the data directory."""
+        """Return what the processes are told."""
         return {
             **os.environ,
             "QANAT_DATA_DIR": str(self.layout.root),
             "QANAT_BROKER_URL": broker.url(self.layout),
+            "QANAT_WORKER_KEY": keep_secret(self.layout.root / "worker_key"),
             "QANAT_SERVER": self.url,
             "QANAT_LEASE_SECONDS": os.environ.get("QANAT_LEASE_SECONDS", str(LEASE_SECONDS)),
             "QANAT_ALLOWED_HOSTS": os.environ.get("QANAT_ALLOWED_HOSTS", f'["localhost", "127.0.0.1", "{self.host}"]'),

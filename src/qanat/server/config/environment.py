@@ -4,13 +4,14 @@ What is secret and not given is generated on first start and kept in the data di
 """
 
 import os
-import secrets
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from qanat.storage.secret_files import keep_secret
 
 KNOWN_WEAK: Final = {"", "secret", "changeme", "password", "django-insecure"}
 SHORTEST_SECRET: Final = 32
@@ -101,16 +102,3 @@ def _secret(settings: ServerSettings, name: str) -> str:
         )
         raise BadSettings(message)
     return given
-
-
-def keep_secret(path: Path) -> str:
-    """Return the secret in a file; make the file, readable by its owner only, where it is not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(descriptor, "w") as stream:
-        secret = secrets.token_urlsafe(48)
-        stream.write(secret)
-    return secret

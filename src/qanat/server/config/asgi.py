@@ -1,0 +1,12 @@
+"""The websocket server's entry point for an ASGI server."""
+
+import os
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "qanat.server.config.settings")
+django.setup()
+
+from qanat.server.realtime.consumer import application  # noqa: E402 - needs Django
+
+__all__ = ["application"]

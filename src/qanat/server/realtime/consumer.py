@@ -1,0 +1,60 @@
+"""The websocket server (wire contract, section 6.1): a snapshot of the queues on accept, and again when runs change.
+
+The engine's event table is the source: while anybody listens, it is asked once a second whether it has grown.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from asgiref.sync import sync_to_async
+from rest_framework_simplejwt.authentication import JWTAuthentication
+from rest_framework_simplejwt.exceptions import AuthenticationFailed, InvalidToken
+
+from qanat.server.realtime import snapshot
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+PATH: Final = "/ws/v2/queue-status/"
+LOOK_EVERY_SECONDS: Final = 1.0
+REFUSED: Final = 1000
+
+
+async def application(scope: Message, receive: Receive, send: Send) -> None:
+    """Serve one connection."""
+    if scope["type"] != "websocket":
+        return
+    await receive()
+    user = await sync_to_async(_user)(dict(scope["headers"]).get(b"authorization", b""))
+    if not scope["path"].endswith(PATH) or user is None:
+        await send({"type": "websocket.close", "code": REFUSED})
+        return
+    await send({"type": "websocket.accept"})
+    listener = asyncio.create_task(_until_gone(receive))
+    seen = -1
+    while not listener.done():
+        latest = await sync_to_async(snapshot.latest_event)()
+        if latest != seen:
+            seen = latest
+            document = await sync_to_async(snapshot.queue_status)(user)
+            await send({"type": "websocket.send", "text": json.dumps(document)})
+        await asyncio.wait([listener], timeout=LOOK_EVERY_SECONDS)
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "websocket.disconnect":
+        continue
+
+
+def _user(header: bytes) -> Any:  # noqa: ANN401 - Django's user
+    scheme, _, token = header.decode(errors="replace").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        return None
+    bearer = JWTAuthentication()
+    try:
+        return bearer.get_user(bearer.get_validated_token(token.encode()))
+    except (InvalidToken, AuthenticationFailed):
+        return None
