@@ -6,7 +6,6 @@ edges are compiled into rows, and the engine releases a step when its last paren
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 from celery import chain, chord, signature
 from celery.canvas import Signature
@@ -46,18 +45,25 @@ def construct(plan: RunPlan, *, queues: dict[bool, str], task_ids: dict[str, str
 
 
 def edges(canvas: Signature) -> Iterator[Edge]:
-    """Yield (parent slug, child slug) for every dependency in a canvas."""
-    before: list[str] = []
-    for link in canvas.tasks if isinstance(canvas, chain) else [canvas]:
-        if isinstance(link, chord):
-            header = [_slug(task) for task in link.tasks]
-            yield from ((parent, child) for parent in before for child in header)
-            before, body = header, _slug(link.body)
-        else:
-            body = _slug(link)
-        yield from ((parent, body) for parent in before)
-        before = [body]
+    """Yield (parent slug, child slug) for every dependency in a canvas.
+
+    Celery folds what follows a chord into the chord's body, so chains and chords nest.
+    """
+    found: list[Edge] = []
+    _walk(canvas, before=[], found=found)
+    yield from found
 
 
-def _slug(task: dict[str, Any]) -> str:
-    return str(task["kwargs"]["slug"])
+def _walk(node: Signature, *, before: list[str], found: list[Edge]) -> list[str]:
+    """Note the edges of ``node``, which starts after ``before``; return what the next node starts after."""
+    kind = node["subtask_type"]
+    if kind == "chain":
+        for link in node.tasks:
+            before = _walk(link, before=before, found=found)
+        return before
+    if kind == "chord":
+        header = [slug for task in node.tasks for slug in _walk(task, before=before, found=found)]
+        return _walk(node.body, before=header, found=found)
+    slug = str(node["kwargs"]["slug"])
+    found.extend((parent, slug) for parent in before)
+    return [slug]
