@@ -36,7 +36,6 @@ VERSION: Final = "4.0.0"
 INCEPTION, EXPIRY = "2026-01-01", "2026-12-31"
 FACULTATIVE_RISKS: Final = 5
 ORD_OUTPUTS: Final = {
-    "elt_moment": True,
     "alt_period": True,
     "ept_full_uncertainty_aep": True,
     "ept_full_uncertainty_oep": True,
@@ -112,6 +111,7 @@ def _locations(number: int, generator: np.random.Generator) -> list[Row]:
                 # Homes carry the hurricane deductible that is usual in Florida, a share of the building's value.
                 "LocDed1Building": round(building * 0.02, 0) if home else 25_000,
                 "LocDedType1Building": 0,
+                "LocLimitType6All": 0,
                 "LocLimit6All": 0 if home else round(building * 1.2, 0),
                 "OEDVersion": VERSION,
             }
@@ -144,6 +144,8 @@ def _accounts(rows: Sequence[Row]) -> list[Row]:
                     "PolInceptionDate": INCEPTION,
                     "PolExpiryDate": EXPIRY,
                     "LOB": "Commercial" if layered else "Personal",
+                    "PolDedType6All": 0,
+                    "PolLimitType6All": 0,
                     "PolDed6All": 100_000 if layered else 10_000,
                     "PolLimit6All": round(insured * 0.6, -3),
                     "LayerNumber": layer,

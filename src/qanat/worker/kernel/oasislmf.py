@@ -44,6 +44,8 @@ class OasisKernel:
         """Resolve the model's configuration against its folder."""
         self._model = model
         self._parameters = self._resolved(model)
+        # How many processes to run is the job's to say; it heeds what the model's configuration says of it.
+        self._parameters.pop("kernel_num_processes", None)
         self._manager = OasisManager()
 
     @property

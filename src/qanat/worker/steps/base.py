@@ -46,8 +46,10 @@ class StepJob:
 
     @property
     def processes(self) -> int:
-        """How many kernel processes to run: all cores, or fewer where a retry must save memory."""
-        return int(self.parameters.get("kernel_processes") or os.cpu_count() or 1)
+        """How many kernel processes to run: all cores, or fewer where the model says so or a retry must save memory."""
+        wanted = int(self.parameters.get("kernel_processes") or os.cpu_count() or 1)
+        most = int(self.model.config.get("kernel_num_processes") or -1)
+        return min(wanted, most) if most > 0 else wanted
 
     def give(self, label: str, path: Path) -> None:
         """Give a file, if it is there."""
