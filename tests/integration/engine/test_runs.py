@@ -1,0 +1,368 @@
+"""What the engine does, verb by verb."""
+
+import datetime as dt
+
+import pytest
+
+from qanat.contract.statuses import AnalysisStatus, FailureClass, RunKind, RunMode, StepState
+from qanat.domain.retries import WORKERS_KILLED
+from qanat.server.files.storage import storage
+from qanat.server.runs import claims
+from qanat.server.runs.claims import StepRefused
+from qanat.server.runs.models import Event, Run, Step, StepEdge, Worker
+from qanat.server.runs.submission import RunActive
+from tests.integration.engine.world import LEASE, QUEUE, Held, World
+
+
+def begin(world: World, **wish: object) -> Held:
+    """Submit a run and let a worker claim its first step."""
+    world.submit(1, **wish)  # type: ignore[arg-type]
+    world.control()
+    held = world.deliver(world.messages.pop(0))
+    assert held is not None
+    return held
+
+
+@pytest.mark.parametrize("mode", list(RunMode))
+@pytest.mark.parametrize("kind", list(RunKind))
+def test_an_undisturbed_run_ends_with_its_analysis_complete(world: World, kind: RunKind, mode: RunMode) -> None:
+    if kind is RunKind.LOSSES:
+        world.submit(1, kind=RunKind.INPUTS, mode=mode)
+        world.work_until_quiet()
+
+    run = world.submit(1, kind=kind, mode=mode, chunks=3)
+    world.work_until_quiet()
+
+    run.refresh_from_db()
+    expected = AnalysisStatus.READY if kind is RunKind.INPUTS else AnalysisStatus.RUN_COMPLETED
+    assert run.state == "succeeded"
+    assert world.statuses.status[1] == expected
+
+
+def test_a_v2_run_has_the_sub_tasks_of_the_contract_in_order(world: World) -> None:
+    world.submit(1, kind=RunKind.BOTH, chunks=2)
+
+    world.control()
+
+    slugs = list(Step.objects.values_list("slug", flat=True))
+    assert slugs == [
+        "prepare-input-generation-params",
+        "pre-analysis-hook",
+        "prepare-keys-file-0",
+        "prepare-keys-file-1",
+        "collect-keys",
+        "write-input-files",
+        "record-input-files",
+        "cleanup-input-generation",
+        "prepare-losses-generation-params",
+        "prepare-losses-generation-directory",
+        "generate-losses-chunk-0",
+        "generate-losses-chunk-1",
+        "generate-losses-output",
+        "record-losses-files",
+        "cleanup-losses-generation",
+    ]
+    assert StepEdge.objects.count() == 16
+
+
+def test_a_second_run_of_an_analysis_is_refused_while_one_is_active(world: World) -> None:
+    world.submit(1)
+
+    world.statuses.status[1] = AnalysisStatus.NEW
+    with pytest.raises(RunActive):
+        world.submit(1)
+
+    assert Run.objects.count() == 1
+
+
+def test_a_doorbell_heard_twice_gives_the_step_to_one_worker(world: World) -> None:
+    world.submit(1)
+    world.control()
+    message = world.messages[0]
+
+    first = world.deliver(message, worker="w1")
+    second = world.deliver(message, worker="w2")
+
+    assert first is not None
+    assert second is None
+
+
+def test_a_claim_repeated_by_the_same_worker_is_answered_again(world: World) -> None:
+    held = begin(world)
+
+    again = claims.claim(step_id=held.step_id, fence=held.fence, worker=held.worker, lease=LEASE, now=world.now)
+
+    assert again.step.attempt == 1
+
+
+def test_a_commit_repeated_changes_nothing(world: World) -> None:
+    held = begin(world)
+    assert world.finish(held)
+    events = Event.objects.count()
+
+    taken = world.finish(held)
+
+    assert taken
+    assert Event.objects.count() == events
+
+
+def test_a_lost_lease_gives_the_step_to_another_and_refuses_the_first(world: World) -> None:
+    held = begin(world)
+
+    world.later(LEASE.total_seconds() + 1)
+    world.reap()
+    world.control()
+    other = world.deliver(world.messages.pop(), worker="w2")
+
+    assert other is not None
+    assert other.fence == held.fence + 1
+    assert not world.finish(held)
+    assert world.finish(other)
+
+
+def test_a_heartbeat_keeps_the_lease(world: World) -> None:
+    held = begin(world)
+
+    for _ in range(5):
+        world.later(LEASE.total_seconds() * 0.8)
+        verdict = claims.heartbeat(step_id=held.step_id, fence=held.fence, lease=LEASE, now=world.now)
+
+    assert verdict == "continue"
+    assert world.reap() == 0
+
+
+def test_a_doorbell_that_nobody_heard_rings_again(world: World) -> None:
+    world.submit(1)
+    world.control()
+    world.messages.clear()
+
+    world.later(10)
+    world.control()
+
+    assert len(world.messages) == 1
+    assert Step.objects.get(pk=world.messages[0].step_id).fence == world.messages[0].fence
+
+
+def test_a_broker_that_is_away_delays_but_loses_nothing(world: World) -> None:
+    world.broker_is_away = True
+    world.submit(1)
+    world.control()
+    assert not world.messages
+
+    world.broker_is_away = False
+    world.work_until_quiet()
+
+    assert world.statuses.status[1] == AnalysisStatus.RUN_COMPLETED
+
+
+def test_cancelling_ends_everything_at_once(world: World) -> None:
+    held = begin(world)
+
+    world.cancel(1)
+
+    assert world.statuses.status[1] == AnalysisStatus.INPUTS_GENERATION_CANCELLED
+    assert set(Step.objects.values_list("state", flat=True)) == {StepState.CANCELLED}
+    assert not world.finish(held)
+    assert claims.heartbeat(step_id=held.step_id, fence=held.fence, lease=LEASE, now=world.now) == "cancel"
+
+
+@pytest.mark.parametrize(
+    ("failure", "attempts"), [(FailureClass.INPUT, 1), (FailureClass.MODEL, 2), (FailureClass.OUT_OF_MEMORY, 2)]
+)
+def test_a_failing_step_is_tried_as_often_as_its_kind_deserves(
+    world: World, failure: FailureClass, attempts: int
+) -> None:
+    held = begin(world)
+
+    tries = 1
+    while world.fail(held, failure):
+        tries += 1
+        world.control()
+        again = world.deliver(world.messages.pop())
+        assert again is not None
+        held = again
+
+    assert tries == attempts
+    assert world.statuses.status[1] == AnalysisStatus.INPUTS_GENERATION_ERROR
+
+
+def test_infrastructure_failures_are_never_held_against_the_model(world: World) -> None:
+    held = begin(world)
+
+    for _ in range(10):
+        assert world.fail(held, FailureClass.INFRASTRUCTURE)
+        world.later(120)
+        world.control()
+        again = world.deliver(world.messages.pop())
+        assert again is not None
+        held = again
+
+    assert world.finish(held)
+
+
+def test_a_step_that_kills_three_workers_is_set_aside(world: World) -> None:
+    begin(world)
+
+    for _ in range(WORKERS_KILLED):
+        world.later(LEASE.total_seconds() + 1)
+        world.reap()
+        world.control()
+        while world.messages:
+            world.deliver(world.messages.pop())
+
+    assert world.statuses.status[1] == AnalysisStatus.INPUTS_GENERATION_ERROR
+
+
+def test_after_running_out_of_memory_fewer_processes_are_used(world: World) -> None:
+    held = begin(world)
+
+    world.fail(held, FailureClass.OUT_OF_MEMORY)
+
+    assert Step.objects.get(pk=held.step_id).fewer_processes
+
+
+def test_a_failure_cancels_the_siblings(world: World) -> None:
+    world.submit(1, kind=RunKind.INPUTS, chunks=3)
+    for _ in range(2):
+        world.control()
+        held = world.deliver(world.messages.pop(0))
+        assert held is not None
+        world.finish(held)
+    for number in range(3):
+        claims.hello(
+            worker=f"w{number}", queues=[QUEUE], slots=1, draining=False, versions={}, now=world.now
+        )
+    world.control()
+    chunks = [world.deliver(message, worker=f"w{n}") for n, message in enumerate(list(world.messages))]
+
+    assert chunks[0] is not None
+    world.fail(chunks[0], FailureClass.INPUT)
+
+    states = list(Step.objects.filter(slug__startswith="prepare-keys-file").values_list("state", flat=True))
+    assert states == [StepState.FAILED, StepState.CANCELLED, StepState.CANCELLED]
+
+
+def test_no_keys_is_a_status_of_its_own(world: World) -> None:
+    held = begin(world)
+
+    world.fail(held, FailureClass.INPUT, no_keys=True)
+
+    assert world.statuses.status[1] == AnalysisStatus.INPUTS_GENERATION_NO_KEYS
+
+
+def test_running_again_after_a_failure_reuses_what_was_done(world: World) -> None:
+    world.submit(1, kind=RunKind.BOTH)
+    done = 0
+    while True:
+        world.control()
+        message = world.messages.pop(0)
+        held = world.deliver(message)
+        if held is None:
+            continue
+        if Step.objects.get(pk=held.step_id).slug == "write-input-files":
+            world.fail(held, FailureClass.INPUT)
+            break
+        world.finish(held)
+        done += 1
+
+    run = world.submit(1, kind=RunKind.BOTH)
+    world.control()
+
+    reused = Event.objects.filter(run=run, event="reused").count()
+    assert reused == done
+    world.work_until_quiet()
+    assert world.statuses.status[1] == AnalysisStatus.RUN_COMPLETED
+
+
+def test_nothing_is_reused_whose_outputs_are_gone(world: World) -> None:
+    run = world.submit(1, kind=RunKind.INPUTS, chunks=1)
+    for _ in range(3):
+        world.control()
+        held = world.deliver(world.messages.pop(0))
+        assert held is not None
+        world.finish(held)
+    world.cancel(1)
+    for step in run.steps.all():
+        for ref in step.result.get("outputs", {}).values():
+            storage().delete(ref["key"])
+
+    again = world.submit(1, kind=RunKind.INPUTS, chunks=1)
+    world.control()
+
+    reused = list(Event.objects.filter(run=again, event="reused").values_list("step__slug", flat=True))
+    assert reused == ["prepare-input-generation-params"]
+
+
+def test_no_more_doorbells_are_out_than_there_are_slots_and_one(world: World) -> None:
+    claims.hello(worker="w1", queues=[QUEUE], slots=2, draining=False, versions={}, now=world.now)
+    for analysis_id in range(1, 21):
+        world.submit(analysis_id)
+
+    world.control()
+
+    assert len(world.messages) == 3
+
+
+def test_the_most_urgent_run_goes_first(world: World) -> None:
+    for analysis_id in (1, 2, 3):
+        world.submit(analysis_id)
+    Run.objects.filter(analysis_id=3).update(priority=9)
+
+    world.control()
+
+    first = Step.objects.get(pk=world.messages[0].step_id)
+    assert first.run.analysis_id == 3
+
+
+def test_a_worker_that_drains_hands_back_without_a_failure(world: World) -> None:
+    held = begin(world)
+
+    claims.hand_back(step_id=held.step_id, fence=held.fence, now=world.now)
+
+    step = Step.objects.get(pk=held.step_id)
+    assert step.state == StepState.READY
+    assert step.fence == held.fence + 1
+    assert step.failures == {}
+
+
+def test_a_new_worker_makes_unheard_doorbells_ring_at_once(world: World) -> None:
+    world.submit(1)
+    world.control()
+    world.messages.clear()
+
+    claims.hello(worker="w9", queues=[QUEUE], slots=1, draining=False, versions={}, now=world.now)
+    world.control()
+
+    assert len(world.messages) == 1
+
+
+def test_workers_that_have_long_been_silent_are_forgotten(world: World) -> None:
+    claims.hello(worker="old", queues=[QUEUE], slots=1, draining=False, versions={}, now=world.now)
+
+    world.now += dt.timedelta(hours=2)
+    world.reap()
+
+    assert not Worker.objects.exists()
+
+
+def test_logs_come_in_pieces_and_none_is_kept_twice(world: World) -> None:
+    held = begin(world)
+
+    claims.append_log(step_id=held.step_id, fence=held.fence, offset=0, text=b"one\n")
+    claims.append_log(step_id=held.step_id, fence=held.fence, offset=0, text=b"one\ntwo\n")
+    world.finish(held)
+
+    step = Step.objects.get(pk=held.step_id)
+    with storage().open(step.output_log) as log:
+        assert log.read() == b"one\ntwo\n"
+
+
+def test_a_step_of_a_deleted_analysis_is_refused(world: World) -> None:
+    from qanat.server.runs.cancellation import forget  # noqa: PLC0415
+
+    held = begin(world)
+
+    forget(analysis_id=1)
+
+    with pytest.raises(StepRefused):
+        claims.held(step_id=held.step_id, fence=held.fence)
