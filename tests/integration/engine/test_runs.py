@@ -3,6 +3,8 @@
 import datetime as dt
 
 import pytest
+from django.conf import settings
+from django.db import connection
 
 from qanat.contract.statuses import AnalysisStatus, FailureClass, RunKind, RunMode, StepState
 from qanat.domain.retries import WORKERS_KILLED
@@ -366,3 +368,11 @@ def test_a_step_of_a_deleted_analysis_is_refused(world: World) -> None:
 
     with pytest.raises(StepRefused):
         claims.held(step_id=held.step_id, fence=held.fence)
+
+
+def test_the_database_is_the_one_asked_for(world: World) -> None:
+    del world
+
+    asked = settings.QANAT.database_url
+
+    assert connection.vendor == ("postgresql" if asked else "sqlite")
