@@ -7,6 +7,7 @@ from rich.table import Table
 
 from qanat.demo.results import LossSummary
 
+MILLIONS_FROM = 1e7
 RETURN_PERIODS = (2, 5, 10, 25, 50, 100, 200, 250, 500, 1000, 5000, 10000)
 
 
@@ -19,15 +20,17 @@ def show_losses(console: Console, losses: LossSummary) -> None:
         average = perspective.average_annual_loss
         averages.add_row(perspective.name, "–" if average is None else f"{average:,.0f}")
     console.print(averages)
-    curves = Table(title="Exceedance: loss at return period", title_justify="left")
+    largest = max((max(p.aep.values(), default=0.0) for p in losses.perspectives.values()), default=0.0)
+    unit, label = (1e6, ", millions") if largest >= MILLIONS_FROM else (1.0, "")
+    curves = Table(title=f"Exceedance: loss at return period{label}", title_justify="left")
     curves.add_column("Years", justify="right")
     for perspective in losses.perspectives.values():
-        curves.add_column(f"{perspective.name}\nOEP", justify="right")
-        curves.add_column(f"{perspective.name}\nAEP", justify="right")
+        curves.add_column(f"{perspective.short}\nOEP", justify="right")
+        curves.add_column(f"{perspective.short}\nAEP", justify="right")
     for years in RETURN_PERIODS:
         cells = []
         for perspective in losses.perspectives.values():
-            cells += [_amount(perspective.oep.get(years)), _amount(perspective.aep.get(years))]
+            cells += [_amount(perspective.oep.get(years), unit), _amount(perspective.aep.get(years), unit)]
         if any(cell != "–" for cell in cells):
             curves.add_row(f"{years:,}", *cells)
     if curves.row_count:
@@ -46,5 +49,7 @@ def summary_as_json(losses: LossSummary) -> dict[str, Any]:
     }
 
 
-def _amount(loss: float | None) -> str:
-    return "–" if loss is None else f"{loss:,.0f}"
+def _amount(loss: float | None, unit: float) -> str:
+    if loss is None:
+        return "–"
+    return f"{loss / unit:,.2f}" if unit > 1 else f"{loss:,.0f}"

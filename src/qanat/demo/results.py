@@ -12,7 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-PERSPECTIVES: Final = {"gul": "Ground-up", "il": "Insured", "ri": "Net of reinsurance"}
+PERSPECTIVES: Final = {
+    "gul": ("Ground-up", "Ground-up"),
+    "il": ("Insured", "Insured"),
+    "ri": ("Net of reinsurance", "Net"),
+}
 SAMPLE_MEAN: Final = "2"
 """PALT's SampleType for the mean of the samples; 1 is the mean of the distributions."""
 FULL_UNCERTAINTY: Final = "2"
@@ -30,6 +34,8 @@ class Perspective:
     """Losses from one point of view, in the currency of the portfolio."""
 
     name: str
+    short: str
+    """For narrow columns."""
     average_annual_loss: float | None
     oep: dict[float, float] = field(default_factory=dict)
     """Return period in years -> loss of the worst event of a year."""
@@ -54,11 +60,11 @@ def read_losses(archive: Path) -> LossSummary:
         with tarfile.open(archive) as tar:
             tables = {Path(member.name).name: member for member in tar if member.isfile()}
             found = {}
-            for name, title in PERSPECTIVES.items():
+            for name, titles in PERSPECTIVES.items():
                 averages = list(_rows(tar, tables.get(f"{name}_S1_palt.csv")))
                 points = list(_rows(tar, tables.get(f"{name}_S1_ept.csv")))
                 if averages or points:
-                    found[name] = _perspective(title, averages, points)
+                    found[name] = _perspective(titles, averages, points)
     except (OSError, tarfile.TarError) as error:
         message = f"{archive} cannot be read as an output archive: {error}"
         raise NoLosses(message) from error
@@ -71,7 +77,9 @@ def read_losses(archive: Path) -> LossSummary:
     return LossSummary(perspectives=found)
 
 
-def _perspective(title: str, averages: list[dict[str, str]], points: list[dict[str, str]]) -> Perspective:
+def _perspective(
+    titles: tuple[str, str], averages: list[dict[str, str]], points: list[dict[str, str]]
+) -> Perspective:
     by_type: dict[str, float] = {}
     for row in averages:
         by_type[row["SampleType"]] = by_type.get(row["SampleType"], 0.0) + float(row["MeanLoss"])
@@ -81,7 +89,11 @@ def _perspective(title: str, averages: list[dict[str, str]], points: list[dict[s
         if curve and row["EPCalc"] == FULL_UNCERTAINTY and row["SummaryId"] == "1":
             curves[curve][float(row["ReturnPeriod"])] = float(row["Loss"])
     return Perspective(
-        name=title, average_annual_loss=by_type.get(SAMPLE_MEAN, by_type.get("1")), oep=curves["oep"], aep=curves["aep"]
+        name=titles[0],
+        short=titles[1],
+        average_annual_loss=by_type.get(SAMPLE_MEAN, by_type.get("1")),
+        oep=curves["oep"],
+        aep=curves["aep"],
     )
 
 

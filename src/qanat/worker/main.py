@@ -29,7 +29,7 @@ from qanat.worker.versions import versions
 logger = logging.getLogger(__name__)
 
 Doorbells = queue.Queue[tuple[int, int] | None]
-HELLO_AGAIN_SECONDS = 2.0
+HELLO_AGAIN_SECONDS = 0.3
 
 
 def run(settings: WorkerSettings) -> int:
@@ -79,7 +79,7 @@ def run(settings: WorkerSettings) -> int:
         without_gossip=True,
         without_heartbeat=True,
         hostname=f"{model.model_id}@{settings.name}",
-        loglevel="WARNING",
+        loglevel="INFO",
         quiet=True,
     ).start()
     stopping.set()

@@ -1,4 +1,4 @@
-"""The child that runs one step: ``python -m qanat.worker.runner SPEC.json``.
+"""The child that runs one step: ``python -m qanat.worker.runner SPEC.json``, or ``--warm`` to wait for its order.
 
 It leads a session of its own, so that the kernel's run script, which on failure kills its whole process group, can kill
 nothing else, and so that whoever supervises it can end everything that the step started. It watches a pipe: when the
@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import threading
 import traceback
 from pathlib import Path
@@ -110,5 +111,24 @@ def _die_with_supervisor(descriptor: int | None) -> None:
     threading.Thread(target=watch, name="watch supervisor", daemon=True).start()
 
 
+def _wait_warm() -> Path:
+    """Import the kernel, wait for the order to run a step, and take up its directory, log and temporary folder."""
+    from qanat.worker.kernel import oasislmf  # noqa: F401, PLC0415 - that is what being warm means
+
+    line = sys.stdin.readline()
+    if not line:
+        sys.exit(0)
+    order = json.loads(line)
+    log = os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    os.close(log)
+    os.environ["TMPDIR"] = order["temporary"]
+    tempfile.tempdir = None
+    spec = Path(order["spec"])
+    os.chdir(spec.parent)
+    return spec
+
+
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(_wait_warm() if sys.argv[1] == "--warm" else Path(sys.argv[1])))

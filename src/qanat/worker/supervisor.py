@@ -25,6 +25,7 @@ from qanat.worker import processes
 from qanat.worker.identity import ModelIdentity
 from qanat.worker.run_dir import RunDir
 from qanat.worker.runner import RESULT
+from qanat.worker.runners import COMMAND, Runners
 from qanat.worker.server import Refused, Server, ServerAway
 from qanat.worker.settings import WorkerSettings
 
@@ -108,7 +109,7 @@ class Supervisor:
         self._settings = settings
         self._model = model
         self._server = server
-        self._command = command or (sys.executable, "-m", "qanat.worker.runner")
+        self._runners = Runners(environment=_environment(), command=command or COMMAND)
         self._running: dict[int, Attempt] = {}
         self._lock = threading.Lock()
         self.draining = threading.Event()
@@ -143,6 +144,7 @@ class Supervisor:
         for attempt in attempts:
             attempt.handed_back.set()
             self._end(attempt, grace_seconds=1.0)
+        self._runners.close()
 
     def _attempt(self, spec: StepSpec) -> None:
         try:
@@ -193,23 +195,11 @@ class Supervisor:
 
     def _execute(self, attempt: Attempt) -> int:
         """Download, run, and wait; return the runner's exit code (negative: the signal that ended it)."""
-        inputs = self._fetch(attempt)
-        watched, held = os.pipe()
+        runner = self._runners.take(attempt.spec["task"])
         try:
-            spec_path = self._write_spec(attempt, inputs, supervisor_fd=watched)
-            with attempt.run_dir.log.open("ab") as log:
-                process = subprocess.Popen(  # noqa: S603 - our own runner
-                    [*self._command, str(spec_path)],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    cwd=attempt.run_dir.path,
-                    env=self._environment(attempt),
-                    pass_fds=(watched,),
-                    start_new_session=True,
-                )
-            os.close(watched)
-            watched = -1
+            inputs = self._fetch(attempt)
+            spec_path = self._write_spec(attempt, inputs, supervisor_fd=runner.supervisor_fd)
+            process = runner.start(spec_path, log=attempt.run_dir.log, temporary=attempt.run_dir.temporary)
             attempt.process = process
             attempt.run_dir.belongs_to(process.pid)
             if attempt.abandoned.is_set() or attempt.handed_back.is_set():
@@ -219,9 +209,7 @@ class Supervisor:
             processes.end(process.pid, grace_seconds=self._settings.kill_after_seconds)
             return exit_code
         finally:
-            os.close(held)
-            if watched >= 0:
-                os.close(watched)
+            runner.close()
 
     def _fetch(self, attempt: Attempt) -> dict[str, Path]:
         inputs: dict[str, Path] = {}
@@ -256,17 +244,6 @@ class Supervisor:
         path = attempt.run_dir.path / "spec.json"
         path.write_text(json.dumps(document))
         return path
-
-    def _environment(self, attempt: Attempt) -> dict[str, str]:
-        environment = {name: os.environ[name] for name in ALLOWED_ENVIRONMENT if name in os.environ}
-        tools = str(Path(sys.executable).parent)
-        return {
-            **environment,
-            # The kernel's tools are console scripts of this very environment.
-            "PATH": os.pathsep.join([tools, os.environ.get("PATH", os.defpath)]),
-            "TMPDIR": str(attempt.run_dir.temporary),
-            "PYTHONUNBUFFERED": "1",
-        }
 
     def _beat(self, attempt: Attempt) -> None:
         """Keep the lease alive until the attempt ends; do what the server answers."""
@@ -376,6 +353,15 @@ class Supervisor:
             resources=None,
             outputs=[],
         )
+
+
+def _environment() -> dict[str, str]:
+    """Return what runners inherit."""
+    allowed = {name: os.environ[name] for name in ALLOWED_ENVIRONMENT if name in os.environ}
+    # The kernel's tools are console scripts of this very environment.
+    tools = str(Path(sys.executable).parent)
+    path = os.pathsep.join([tools, os.environ.get("PATH", os.defpath)])
+    return {**allowed, "PATH": path, "PYTHONUNBUFFERED": "1"}
 
 
 def _memory_was_short(attempt: Attempt) -> bool:
