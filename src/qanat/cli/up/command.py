@@ -59,10 +59,9 @@ def describe(platform: Platform) -> None:
 
 
 def ensure_demo_model(layout: Layout) -> Path:
-    """Write the demonstration model where it is not there yet; return its folder."""
+    """Write the demonstration model, anew each time: it takes a second and is that of this release. Return its folder."""
     from qanat.demo.model import write_model  # noqa: PLC0415 - needs numpy
 
     folder = layout.root / "models" / "demo"
-    if not (folder / "oasislmf.json").is_file():
-        write_model(folder)
+    write_model(folder)
     return folder
