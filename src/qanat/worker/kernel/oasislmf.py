@@ -112,10 +112,14 @@ class OasisKernel:
 
     def losses_chunk(self, job: LossesJob, *, index: int, count: int) -> None:
         """Run ``generate_losses_partial``: one process of ``count``, or all in one script where there is one chunk."""
-        part = {"process_number": index + 1, "max_process_id": count} if count > 1 else {}
+        processes = count if count > 1 else job.processes
         with _kernel_errors():
             self._manager.generate_losses_partial(
-                **self._losses(job), **part, kernel_num_processes=count if count > 1 else job.processes
+                **self._losses(job),
+                process_number=index + 1 if count > 1 else None,
+                # Both: the kernel takes the number of cores for the one that is left out.
+                max_process_id=processes,
+                kernel_num_processes=processes,
             )
 
     def losses_output(self, job: LossesJob) -> None:
