@@ -4,7 +4,7 @@ import mimetypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -41,6 +41,14 @@ class Client:
         self.url = base
         self._http = httpx.Client(base_url=f"{base}/", timeout=TIMEOUT, follow_redirects=True)
         self._refresh: str | None = None
+
+    def __enter__(self) -> Self:
+        """Use the client for a while."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close its connections."""
+        self._http.close()
 
     def login(self, username: str, password: str) -> None:
         """Log in.

@@ -38,7 +38,6 @@ def demo(*, locations: int, data_dir: Path | None, keep_running: bool, as_json: 
     )
     with platform:
         say.print(f"Platform ready after {platform.ready_after:.1f} s at {platform.url}; running {locations:,} locations …")
-        client = connect(server=None, user=None, password=None, data_dir=layout.root)
         wish = Wish(
             model=f"{SUPPLIER_ID}/{MODEL_ID}/{VERSION_ID}",
             files={
@@ -50,7 +49,8 @@ def demo(*, locations: int, data_dir: Path | None, keep_running: bool, as_json: 
             settings=portfolio.settings,
             output=output,
         )
-        outcome = execute(client, wish, quiet=as_json)
+        with connect(server=None, user=None, password=None, data_dir=layout.root) as client:
+            outcome = execute(client, wish, quiet=as_json)
         if as_json:
             print(json.dumps(outcome_as_json(outcome)))  # noqa: T201 - for scripts
         elif outcome.losses:

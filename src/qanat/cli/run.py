@@ -68,8 +68,8 @@ def run(
     Raises:
         CommandFailed: with what went wrong and what to do.
     """
-    client = connect(server=server, user=user, password=password, data_dir=data_dir)
-    outcome = execute(client, wish, quiet=as_json)
+    with connect(server=server, user=user, password=password, data_dir=data_dir) as client:
+        outcome = execute(client, wish, quiet=as_json)
     if as_json:
         print(json.dumps(outcome_as_json(outcome)))  # noqa: T201 - for scripts
         return

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self, TextIO
+from typing import Any, Self, TextIO
 
 import httpx
 
@@ -148,23 +148,26 @@ class Platform:
     def _wait_until_ready(self, deadline: float) -> None:
         """Wait until the API answers and every model has registered."""
         report = self.layout.root / "report.json"
-        wanted = {str(identity) for identity in self.identities}
-        client: Client | None = None
-        while time.monotonic() < deadline:
-            if (written := read_json(report)) and self._answers():
-                if written.get("password"):
-                    self.password = written["password"]
-                    write_private(self.layout.admin, {"username": written["admin"], "password": self.password})
-                    report.unlink()
-                    write_private(report, {**written, "password": None})
-                write_private(self.layout.running, {"url": self.url})
-                client = client or self._client()
-                if client is None or wanted <= _registered(client):
-                    return
-            self._require_alive()
-            time.sleep(LOOK_EVERY_SECONDS)
+        with Client(self.url) as client:
+            logged_in = False
+            while time.monotonic() < deadline:
+                if (written := read_json(report)) and self._answers():
+                    self._keep_password(report, written)
+                    write_private(self.layout.running, {"url": self.url})
+                    logged_in = logged_in or self._log_in(client)
+                    if not logged_in or self._registered(client):
+                        return
+                self._require_alive()
+                time.sleep(LOOK_EVERY_SECONDS)
         message = f"The platform did not come up within {READY_SECONDS:.0f} s: see the logs in {self.layout.logs}."
         raise CommandFailed(message)
+
+    def _keep_password(self, report: Path, written: dict[str, Any]) -> None:
+        """Take the first administrator's password out of the server's report, for this machine's commands."""
+        if written.get("password"):
+            self.password = written["password"]
+            write_private(self.layout.admin, {"username": written["admin"], "password": self.password})
+            write_private(report, {**written, "password": None})
 
     def _answers(self) -> bool:
         try:
@@ -172,15 +175,18 @@ class Platform:
         except httpx.TransportError:
             return False
 
-    def _client(self) -> Client | None:
-        """Return a client of the first administrator; None where somebody has changed the password."""
+    def _log_in(self, client: Client) -> bool:
+        """Log in as the first administrator; False where somebody has changed the password."""
         admin = read_json(self.layout.admin)
-        client = Client(self.url)
         try:
             client.login(admin.get("username", ""), admin.get("password", ""))
         except ServerRefused:
-            return None
-        return client
+            return False
+        return True
+
+    def _registered(self, client: Client) -> bool:
+        known = {f"{m['supplier_id']}/{m['model_id']}/{m['version_id']}" for m in client.get("models/")}
+        return {str(identity) for identity in self.identities} <= known
 
     def _require_alive(self) -> None:
         for keeper in self._keepers:
@@ -188,10 +194,6 @@ class Platform:
                 tail = "\n".join(keeper.log.read_text(errors="replace").splitlines()[-5:])
                 message = f"The {keeper.name} does not stay alive; the end of {keeper.log}:\n{tail}"
                 raise CommandFailed(message)
-
-
-def _registered(client: Client) -> set[str]:
-    return {f"{m['supplier_id']}/{m['model_id']}/{m['version_id']}" for m in client.get("models/")}
 
 
 def _require_free(host: str, port: int) -> None:
