@@ -81,7 +81,12 @@ def with_another_python() -> int:
 def key(profile: str) -> str:
     """Return a fingerprint of everything that decides what is in .venv."""
     digest = hashlib.sha256(f"{sys.version} {sys.base_prefix} {ROOT}".encode())
-    for path in (REQUIREMENTS / "bootstrap.txt", REQUIREMENTS / f"{profile}.txt", ROOT / "pyproject.toml", Path(__file__)):
+    for path in (
+        REQUIREMENTS / "bootstrap.txt",
+        REQUIREMENTS / f"{profile}.txt",
+        ROOT / "pyproject.toml",
+        Path(__file__),
+    ):
         digest.update(path.read_bytes())
     return f"{profile} {digest.hexdigest()}"
 
@@ -105,7 +110,9 @@ def install(profile: str) -> None:
     if STAMP.is_file() and STAMP.read_text().startswith("dev "):
         profile = "dev"
     STAMP.unlink(missing_ok=True)
-    environment = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"}}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"}
+    }
     with tempfile.TemporaryDirectory(prefix="qanat-bootstrap-") as scratch:
         if not CA_BUNDLE.is_file() and shutil.which("apt-get") and "SSL_CERT_FILE" not in environment:
             bundle = fetched_certificates(Path(scratch))
@@ -125,7 +132,10 @@ def has_pinned_uv() -> bool:
     if not (UV.exists() and PYTHON.exists()):
         return False
     asked = subprocess.run(  # noqa: S603
-        [str(PYTHON), "-c", "import sys; print(sys.version, sys.base_prefix)"], capture_output=True, text=True, check=False
+        [str(PYTHON), "-c", "import sys; print(sys.version, sys.base_prefix)"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     version = subprocess.run([str(UV), "--version"], capture_output=True, text=True, check=False)  # noqa: S603
     if asked.returncode or version.returncode or asked.stdout.strip() != f"{sys.version} {sys.base_prefix}".strip():
@@ -197,13 +207,22 @@ def unpacked(package: str, scratch: Path) -> Path:
     state, cache = scratch / "apt-state", scratch / "apt-cache"
     (state / "lists" / "partial").mkdir(parents=True, exist_ok=True)
     (cache / "archives" / "partial").mkdir(parents=True, exist_ok=True)
-    own_lists = [f"-oDir::State={state}", "-oDir::State::status=/var/lib/dpkg/status", f"-oDir::Cache={cache}", "-oAPT::Sandbox::User="]
+    own_lists = [
+        f"-oDir::State={state}",
+        "-oDir::State::status=/var/lib/dpkg/status",
+        f"-oDir::Cache={cache}",
+        "-oAPT::Sandbox::User=",
+    ]
     # The lists of packages may be missing or too old: then we fetch our own.
     plain = ["apt-get", "-qq", "-oAPT::Sandbox::User=", "download", package]
     if subprocess.run(plain, cwd=folder, capture_output=True, check=False).returncode:  # noqa: S603
         for command in (["update"], ["download", package]):
             done = subprocess.run(  # noqa: S603
-                ["apt-get", "-qq", *own_lists, *command], cwd=folder, capture_output=True, text=True, check=False  # noqa: S607
+                ["apt-get", "-qq", *own_lists, *command],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                check=False,  # noqa: S607
             )
             if done.returncode:
                 message = f"apt-get cannot fetch {package} ({done.stderr.strip()[-300:]}): look at the network, or install python3-pip, and call make again."

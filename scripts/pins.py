@@ -124,8 +124,12 @@ def check(pin_file: PinFile) -> list[str]:
         except PinsFailed:  # nothing cached, as on a fresh machine
             resolve(pin_file, output=again, upgrade=False, offline=False)
         wanted = pins(again.read_text())
-    findings += [f"requirements/{pin_file.name} lacks {pin}; run `make pins`." for pin in sorted(wanted - pins(present))]
-    findings += [f"requirements/{pin_file.name} need not have {pin}; run `make pins`." for pin in sorted(pins(present) - wanted)]
+    findings += [
+        f"requirements/{pin_file.name} lacks {pin}; run `make pins`." for pin in sorted(wanted - pins(present))
+    ]
+    findings += [
+        f"requirements/{pin_file.name} need not have {pin}; run `make pins`." for pin in sorted(pins(present) - wanted)
+    ]
     return findings
 
 
@@ -134,7 +138,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Make or check the pinned requirements.")
     commands = parser.add_subparsers(dest="command", required=True)
     making = commands.add_parser("make", help="write requirements/*.txt")
-    making.add_argument("--upgrade", action="store_true", help="take the newest versions that fit, rather than the present ones")
+    making.add_argument(
+        "--upgrade", action="store_true", help="take the newest versions that fit, rather than the present ones"
+    )
     commands.add_parser("check", help="say where requirements/*.txt no longer fit")
     arguments = parser.parse_args()
     try:

@@ -33,11 +33,11 @@ def demo(*, locations: int, data_dir: Path | None, keep_running: bool, as_json: 
     model = ensure_demo_model(layout)
     portfolio = write_portfolio(layout.root / "portfolio", locations=locations)
     output = layout.root / "results"
-    platform = Platform(
-        layout=layout, models=[model], host=HOST, port=free_port(HOST), websocket_port=free_port(HOST)
-    )
+    platform = Platform(layout=layout, models=[model], host=HOST, port=free_port(HOST), websocket_port=free_port(HOST))
     with platform:
-        say.print(f"Platform ready after {platform.ready_after:.1f} s at {platform.url}; running {locations:,} locations …")
+        say.print(
+            f"Platform ready after {platform.ready_after:.1f} s at {platform.url}; running {locations:,} locations …"
+        )
         wish = Wish(
             model=f"{SUPPLIER_ID}/{MODEL_ID}/{VERSION_ID}",
             files={

@@ -115,9 +115,7 @@ def execute(client: Client, wish: Wish, *, quiet: bool = False) -> Outcome:
     for name, path in wish.files.items():
         if path is not None:
             client.upload(f"portfolios/{portfolio['id']}/{name}/", path)
-    analysis = client.post(
-        "analyses/", {"name": portfolio["name"], "portfolio": portfolio["id"], "model": model["id"]}
-    )
+    analysis = client.post("analyses/", {"name": portfolio["name"], "portfolio": portfolio["id"], "model": model["id"]})
     identifier = int(analysis["id"])
     if wish.settings is not None:
         client.post(f"analyses/{identifier}/settings/", _document(wish.settings))
@@ -126,7 +124,9 @@ def execute(client: Client, wish: Wish, *, quiet: bool = False) -> Outcome:
         client.post(f"analyses/{identifier}/chunking_configuration/", chunks)
     try:
         with _progress(quiet) as progress:
-            steps = list(_run_phases(client, identifier, wish, v2=model["run_mode"] == "V2" and not wish.v1, bar=progress))
+            steps = list(
+                _run_phases(client, identifier, wish, v2=model["run_mode"] == "V2" and not wish.v1, bar=progress)
+            )
     except KeyboardInterrupt:
         client.post(f"analyses/{identifier}/cancel/")
         message = f"Analysis {identifier} was cancelled."
@@ -234,7 +234,13 @@ def _failure(client: Client, identifier: int, status: str) -> str:
     if saved is None:
         return f"Analysis {identifier} ended as {status}."
     lines = saved.read_text(errors="replace").splitlines()
-    return "\n".join([f"Analysis {identifier} ended as {status}: {lines[0] if lines else ''}", *lines[1:TRACEBACK_LINES], f"The whole of it: {saved}"])
+    return "\n".join(
+        [
+            f"Analysis {identifier} ended as {status}: {lines[0] if lines else ''}",
+            *lines[1:TRACEBACK_LINES],
+            f"The whole of it: {saved}",
+        ]
+    )
 
 
 def _download(client: Client, identifier: int, folder: Path) -> dict[str, Path]:

@@ -131,7 +131,9 @@ def _accounts(rows: Sequence[Row]) -> list[Row]:
         insured = _insured(row for row in rows if row["AccNumber"] == name)
         layered = number % 4 == 0
         working = round(insured * 0.1, -3)
-        layers = [(1, 0.8, working, 0.0), (2, 0.5, round(insured * 0.4, -3), working)] if layered else [(1, 1.0, 0.0, 0.0)]
+        layers = (
+            [(1, 0.8, working, 0.0), (2, 0.5, round(insured * 0.4, -3), working)] if layered else [(1, 1.0, 0.0, 0.0)]
+        )
         for layer, share, limit, attachment in layers:
             accounts.append(
                 {
@@ -210,7 +212,8 @@ def _reinsurance(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
         },
     ]
     scope = [
-        {"ReinsNumber": 1, "PortNumber": 1, "AccNumber": row["AccNumber"], "LocNumber": row["LocNumber"]} for row in largest
+        {"ReinsNumber": 1, "PortNumber": 1, "AccNumber": row["AccNumber"], "LocNumber": row["LocNumber"]}
+        for row in largest
     ]
     scope += [
         {"ReinsNumber": 2, "PortNumber": 1, "AccNumber": f"A{number:02d}", "LocNumber": ""}

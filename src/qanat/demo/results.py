@@ -77,9 +77,7 @@ def read_losses(archive: Path) -> LossSummary:
     return LossSummary(perspectives=found)
 
 
-def _perspective(
-    titles: tuple[str, str], averages: list[dict[str, str]], points: list[dict[str, str]]
-) -> Perspective:
+def _perspective(titles: tuple[str, str], averages: list[dict[str, str]], points: list[dict[str, str]]) -> Perspective:
     by_type: dict[str, float] = {}
     for row in averages:
         by_type[row["SampleType"]] = by_type.get(row["SampleType"], 0.0) + float(row["MeanLoss"])

@@ -69,21 +69,22 @@ def event_count(*, analysis_settings: Mapping[str, Any], model_settings: Mapping
     if len(event_ids) > 1:
         return len(event_ids)
     if model_settings is None:
-        raise EventCountUnknown("model_settings_file", "The model has no settings file to read the event sets from.")
+        msg = "model_settings_file"
+        raise EventCountUnknown(msg, "The model has no settings file to read the event sets from.")
     selected = (analysis_settings.get("model_settings") or {}).get("event_set")
     if selected is None:
-        raise EventCountUnknown("analysis_settings_file", "'model_settings.event_set' is not set in the settings.")
+        msg = "analysis_settings_file"
+        raise EventCountUnknown(msg, "'model_settings.event_set' is not set in the settings.")
     event_set = (model_settings.get("model_settings") or {}).get("event_set")
     if not event_set:
-        raise EventCountUnknown("settings_files", "The model's settings list no event sets.")
+        msg = "settings_files"
+        raise EventCountUnknown(msg, "The model's settings list no event sets.")
     option = next((o for o in event_set.get("options", ()) if str(o.get("id")) == str(selected)), None)
     if option is None:
         known = ", ".join(str(o.get("id")) for o in event_set.get("options", ()))
-        raise EventCountUnknown(
-            "settings_files", f"The settings select the event set '{selected}', but the model has: {known}."
-        )
+        msg = "settings_files"
+        raise EventCountUnknown(msg, f"The settings select the event set '{selected}', but the model has: {known}.")
     if "number_of_events" not in option:
-        raise EventCountUnknown(
-            "model_settings_file", f"The model's event set '{selected}' does not say its 'number_of_events'."
-        )
+        msg = "model_settings_file"
+        raise EventCountUnknown(msg, f"The model's event set '{selected}' does not say its 'number_of_events'.")
     return int(option["number_of_events"])

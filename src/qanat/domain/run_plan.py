@@ -144,11 +144,7 @@ def _chunked_inputs(chunks: int) -> list[Stage]:
             reads=prepared,
             writes=(labels.KEYS_CHUNK,),
         ),
-        (
-            _step(
-                tasks.COLLECT_KEYS, phase, reads=_all_chunks(labels.KEYS_CHUNK, chunks), writes=(labels.KEYS,)
-            ),
-        ),
+        (_step(tasks.COLLECT_KEYS, phase, reads=_all_chunks(labels.KEYS_CHUNK, chunks), writes=(labels.KEYS,)),),
         (_step(tasks.WRITE_INPUT_FILES, phase, reads=(*prepared, labels.KEYS), writes=INPUT_RESULTS),),
         (_step(tasks.RECORD_INPUT_FILES, phase, reads=INPUT_RESULTS, server_side=True),),
         (_step(tasks.CLEANUP_INPUT_GENERATION, phase),),

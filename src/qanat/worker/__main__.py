@@ -21,7 +21,9 @@ def main() -> int:
     parser.add_argument("--supplier", help="the model's supplier [OASIS_MODEL_SUPPLIER_ID]")
     parser.add_argument("--model-id", help="the model's name [OASIS_MODEL_ID]")
     parser.add_argument("--version", help="the model's version [OASIS_MODEL_VERSION_ID]")
-    parser.add_argument("--run-mode", choices=["v1", "v2"], default="v2", help="mode that a new model is registered with")
+    parser.add_argument(
+        "--run-mode", choices=["v1", "v2"], default="v2", help="mode that a new model is registered with"
+    )
     parser.add_argument("--work-dir", type=Path, help="where steps run")
     parser.add_argument("--slots", type=int, default=1, help="steps to run at a time")
     parser.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)

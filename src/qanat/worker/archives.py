@@ -17,7 +17,9 @@ class UnsafeArchive(Exception):
     """The archive wants to write where it may not, or more than is sensible."""
 
 
-def pack(directory: Path, target: Path, *, members: Iterable[str] = (".",), keep: Callable[[Path], bool] | None = None) -> Path:
+def pack(
+    directory: Path, target: Path, *, members: Iterable[str] = (".",), keep: Callable[[Path], bool] | None = None
+) -> Path:
     """Write the members of a directory to a tar.gz, sorted, without owners; FIFOs and links are left out.
 
     Args:

@@ -80,7 +80,12 @@ class Runner:
             os.close(descriptor)
 
     def _spawn(
-        self, command: list[str], *, stdin: int = subprocess.DEVNULL, stdout: object = subprocess.DEVNULL, cwd: Path | None = None
+        self,
+        command: list[str],
+        *,
+        stdin: int = subprocess.DEVNULL,
+        stdout: object = subprocess.DEVNULL,
+        cwd: Path | None = None,
     ) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(  # noqa: S603 - our own runner
             command,

@@ -148,7 +148,9 @@ class Supervisor:
 
     def _attempt(self, spec: StepSpec) -> None:
         try:
-            run_dir = RunDir.create(self._settings.work_dir, name=f"run-{spec['run_id']}-{spec['slug']}-{spec['fence']}")
+            run_dir = RunDir.create(
+                self._settings.work_dir, name=f"run-{spec['run_id']}-{spec['slug']}-{spec['fence']}"
+            )
         except OSError as error:
             self._server.fail(spec, self._no_room(spec, error))
             return
@@ -186,9 +188,7 @@ class Supervisor:
         if exit_code == 0 and "failure_class" not in result and result:
             self._server.commit(
                 spec,
-                Commit(
-                    fence=spec["fence"], outputs=outputs, result=result["facts"], resources=attempt.resources()
-                ),
+                Commit(fence=spec["fence"], outputs=outputs, result=result["facts"], resources=attempt.resources()),
             )
             return
         self._server.fail(spec, self._failure(attempt, result, exit_code, outputs))
@@ -313,9 +313,7 @@ class Supervisor:
             stored.append(self._server.store(attempt.spec, label, copy))
         return stored
 
-    def _failure(
-        self, attempt: Attempt, result: dict[str, Any], exit_code: int, outputs: list[OutputFile]
-    ) -> Failure:
+    def _failure(self, attempt: Attempt, result: dict[str, Any], exit_code: int, outputs: list[OutputFile]) -> Failure:
         ended_by = -exit_code if exit_code < 0 else None
         slug = attempt.spec["slug"]
         if "failure_class" in result:
@@ -366,8 +364,6 @@ def _environment() -> dict[str, str]:
 
 def _memory_was_short(attempt: Attempt) -> bool:
     """Say whether the attempt had most of the host's memory when it was killed."""
-
-
     return attempt.peak_memory > psutil.virtual_memory().total / 2
 
 

@@ -54,7 +54,12 @@ class Engine(RuleBasedStateMachine):
             dispatch.doorbell.ring = self.ring
             register(self.before)
 
-    @rule(analysis=ANALYSES, kind=st.sampled_from(list(RunKind)), mode=st.sampled_from(list(RunMode)), chunks=st.integers(1, 3))
+    @rule(
+        analysis=ANALYSES,
+        kind=st.sampled_from(list(RunKind)),
+        mode=st.sampled_from(list(RunMode)),
+        chunks=st.integers(1, 3),
+    )
     def submit(self, analysis: int, kind: RunKind, mode: RunMode, chunks: int) -> None:
         taken["submit"] += 1
         try:

@@ -231,9 +231,7 @@ def test_a_failure_cancels_the_siblings(world: World) -> None:
         assert held is not None
         world.finish(held)
     for number in range(3):
-        claims.hello(
-            worker=f"w{number}", queues=[QUEUE], slots=1, draining=False, versions={}, now=world.now
-        )
+        claims.hello(worker=f"w{number}", queues=[QUEUE], slots=1, draining=False, versions={}, now=world.now)
     world.control()
     chunks = [world.deliver(message, worker=f"w{n}") for n, message in enumerate(list(world.messages))]
 

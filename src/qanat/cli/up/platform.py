@@ -202,7 +202,9 @@ def _require_free(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            message = f"Port {port} of {host} cannot be used ({error.strerror}): stop what listens there, or give --port."
+            message = (
+                f"Port {port} of {host} cannot be used ({error.strerror}): stop what listens there, or give --port."
+            )
             raise CommandFailed(message) from error
 
 

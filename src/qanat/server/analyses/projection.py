@@ -55,9 +55,7 @@ class AnalysisProjection:
         _attach(analysis, outputs)
         status.apply(analysis, analysis_status.MADE[phase], now=now)
 
-    def failed(
-        self, *, run: Run, phase: Phase, no_keys: bool, outputs: Mapping[str, FileRef], now: datetime
-    ) -> None:
+    def failed(self, *, run: Run, phase: Phase, no_keys: bool, outputs: Mapping[str, FileRef], now: datetime) -> None:
         """Show the error and what could be saved; no result of a former run remains beside it."""
         analysis = _held(run)
         if phase is Phase.LOSSES:

@@ -88,7 +88,7 @@ def check_type(*, filename: str, content_type: str, allowed_types: Collection[st
         raise UploadRefused(message)
 
 
-def store_content(  # noqa: PLR0913 - a row of the table
+def store_content(
     *, content: bytes, filename: str, content_type: str, creator: User | None, groups: Collection[Group]
 ) -> StoredFile:
     """Store bytes that the server itself made and return their row."""

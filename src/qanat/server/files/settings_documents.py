@@ -90,7 +90,10 @@ def _summary_errors(document: Json) -> Iterable[tuple[str, str]]:
         yield "no output", "no output selected, please enable at least one output"
     for perspective in wanted:
         if not document.get(f"{perspective}_summaries"):
-            yield f"{perspective}_summaries missing", f"'{perspective}_output' is set, but there are no summaries for it"
+            yield (
+                f"{perspective}_summaries missing",
+                f"'{perspective}_output' is set, but there are no summaries for it",
+            )
     for perspective in PERSPECTIVES:
         summaries = document.get(f"{perspective}_summaries")
         ids = [s.get("id") for s in summaries if isinstance(s, dict)] if isinstance(summaries, list) else []

@@ -43,8 +43,7 @@ def queue_status(actor: User) -> Json:
         for queue in worker.queues:
             workers[queue] += 1
     analyses = {
-        row.pk: row
-        for row in visible(Analysis.objects.filter(status__in=UNDER_WAY), actor=actor, through="portfolio")
+        row.pk: row for row in visible(Analysis.objects.filter(status__in=UNDER_WAY), actor=actor, through="portfolio")
     }
     counts = queries.sub_task_counts(list(analyses))
     content = []

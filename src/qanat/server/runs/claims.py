@@ -81,9 +81,9 @@ def heartbeat(
     changes: dict[str, Any] = {"lease_until": now + lease}
     if resources:
         changes["resources"] = dict(resources)
-    held = Step.objects.filter(
-        pk=step_id, fence=fence, state=StepState.RUNNING, run__state=RunState.ACTIVE
-    ).update(**changes)
+    held = Step.objects.filter(pk=step_id, fence=fence, state=StepState.RUNNING, run__state=RunState.ACTIVE).update(
+        **changes
+    )
     if held:
         worker = Worker.objects.filter(pk__in=Step.objects.filter(pk=step_id).values("worker"), draining=True)
         return "drain" if worker.exists() else "continue"
@@ -186,7 +186,9 @@ def held(*, step_id: int, fence: int) -> Step:
     """
     step = Step.objects.select_related("run").filter(pk=step_id, fence=fence, state=StepState.RUNNING).first()
     if step is None:
-        message = f"Step {step_id} is not running under fence {fence}: it was cancelled, finished or given to another worker."
+        message = (
+            f"Step {step_id} is not running under fence {fence}: it was cancelled, finished or given to another worker."
+        )
         raise StepRefused(message)
     return step
 

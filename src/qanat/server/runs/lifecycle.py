@@ -11,7 +11,9 @@ from qanat.server.runs.models import Event, Run
 from qanat.server.runs.steps import move
 
 
-def record(run: Run, *, to: RunState, now: datetime, detail: Mapping[str, Any] | None = None, **changes: object) -> None:
+def record(
+    run: Run, *, to: RunState, now: datetime, detail: Mapping[str, Any] | None = None, **changes: object
+) -> None:
     """Set the state of a run whose row the caller holds, and record it."""
     before = run.state
     run.state = to

@@ -48,9 +48,7 @@ class RunProjection(Protocol):
     def made(self, *, run: Run, phase: Phase, outputs: Mapping[str, FileRef], now: datetime) -> None:
         """The phase is complete; ``outputs`` are its files by label."""
 
-    def failed(
-        self, *, run: Run, phase: Phase, no_keys: bool, outputs: Mapping[str, FileRef], now: datetime
-    ) -> None:
+    def failed(self, *, run: Run, phase: Phase, no_keys: bool, outputs: Mapping[str, FileRef], now: datetime) -> None:
         """The run ended in error; ``outputs`` are the files that could be saved, by label."""
 
     def cancelled(self, *, run: Run, phase: Phase, now: datetime) -> None:
@@ -72,9 +70,7 @@ class Nobody:
     def made(self, *, run: Run, phase: Phase, outputs: Mapping[str, FileRef], now: datetime) -> None:
         """Do nothing."""
 
-    def failed(
-        self, *, run: Run, phase: Phase, no_keys: bool, outputs: Mapping[str, FileRef], now: datetime
-    ) -> None:
+    def failed(self, *, run: Run, phase: Phase, no_keys: bool, outputs: Mapping[str, FileRef], now: datetime) -> None:
         """Do nothing."""
 
     def cancelled(self, *, run: Run, phase: Phase, now: datetime) -> None:

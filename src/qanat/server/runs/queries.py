@@ -26,7 +26,12 @@ class SubTaskCounts:
 
 def latest_v2_runs(analysis_ids: Collection[int]) -> QuerySet[Run]:
     """Return, for each analysis, its latest run where that is a V2 run; a V1 run shows no sub-tasks."""
-    latest = Run.objects.filter(analysis_id__in=analysis_ids).values("analysis_id").annotate(latest=Max("pk")).values("latest")
+    latest = (
+        Run.objects.filter(analysis_id__in=analysis_ids)
+        .values("analysis_id")
+        .annotate(latest=Max("pk"))
+        .values("latest")
+    )
     return Run.objects.filter(pk__in=latest, mode=RunMode.V2)
 
 

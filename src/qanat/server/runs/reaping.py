@@ -19,7 +19,9 @@ def reap(*, now: datetime, grace: timedelta) -> int:
     A worker that still says hello (within ``grace``) has merely lost its way to the server for a while: that is held
     against the infrastructure. One that is silent is taken for dead, and a step that kills three workers is set aside.
     """
-    expired = Step.objects.filter(state=StepState.RUNNING, lease_until__lt=now).values_list("pk", "fence", "worker", "slug")
+    expired = Step.objects.filter(state=StepState.RUNNING, lease_until__lt=now).values_list(
+        "pk", "fence", "worker", "slug"
+    )
     reaped = 0
     for step_id, fence, worker, slug in list(expired):
         lives = Worker.objects.filter(pk=worker, last_seen__gte=now - grace).exists()

@@ -21,7 +21,9 @@ class RunActive(Exception):
 
     def __init__(self, run: Run) -> None:
         """Name the run in the way."""
-        super().__init__(f"The analysis is being run already (run {run.pk}, {run.state}); cancel it or wait for its end.")
+        super().__init__(
+            f"The analysis is being run already (run {run.pk}, {run.state}); cancel it or wait for its end."
+        )
         self.run = run
 
 

@@ -34,7 +34,7 @@ SETTINGS_WRITTEN: Final = Path("output") / "analysis_settings.json"
 MONITOR_EVERY_SECONDS: Final = 600.0
 """The kernel's resource monitor looks at every process of the host, once a second by default: 7 to 13 CPU-seconds a run.
 The supervisor watches this run alone."""
-UNREADABLE: Final = ("Failed to load OED exposure", "Invalid \"oed_fields\"", "location/account", "Currency")
+UNREADABLE: Final = ("Failed to load OED exposure", 'Invalid "oed_fields"', "location/account", "Currency")
 
 
 class OasisKernel:

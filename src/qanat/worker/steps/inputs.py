@@ -67,9 +67,7 @@ def collect_keys(job: StepJob) -> None:
         NoKeys: no location has a key.
     """
     count = len(job.inputs)
-    folders = [
-        job.unpack(labels.chunk(labels.KEYS_CHUNK, index), job.work / f"keys-{index}") for index in range(count)
-    ]
+    folders = [job.unpack(labels.chunk(labels.KEYS_CHUNK, index), job.work / f"keys-{index}") for index in range(count)]
     whole = job.work / "keys"
     whole.mkdir(parents=True)
     for name in (KEYS, ERRORS):

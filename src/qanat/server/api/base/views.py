@@ -6,8 +6,8 @@ from typing import Any
 from celery import current_app
 from django.conf import settings
 from django.contrib.auth import authenticate
-from django.db import connection
 from django.db import Error as DatabaseError
+from django.db import connection
 from kombu.exceptions import OperationalError as BrokerUnavailable
 from rest_framework import status
 from rest_framework.exceptions import ValidationError
@@ -102,7 +102,9 @@ def _latest_oed_schema() -> str:
         names = [item.name for item in resources.files("ods_tools").joinpath("data").iterdir()]
     except ModuleNotFoundError:
         return "not installed"
-    versions = [n.removeprefix("OpenExposureData_").removesuffix("Spec.json") for n in names if "OpenExposureData_" in n]
+    versions = [
+        n.removeprefix("OpenExposureData_").removesuffix("Spec.json") for n in names if "OpenExposureData_" in n
+    ]
     return max(versions, key=lambda version: tuple(map(int, version.split("."))))
 
 
@@ -126,7 +128,9 @@ class AccessToken(TokenView):
             raise ValidationError(["Send username and password."])
         if "username" not in given or "password" not in given:
             if "client_id" in given and "client_secret" in given:
-                raise ValidationError(["The client credentials flow is disabled on this server: log in with username and password."])
+                raise ValidationError(
+                    ["The client credentials flow is disabled on this server: log in with username and password."]
+                )
             raise ValidationError(["Send username and password."])
         user = authenticate(request, username=str(given["username"]), password=str(given["password"]))
         if user is None:

@@ -3,7 +3,6 @@
 from typing import Any, ClassVar
 
 from django.db import transaction
-
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response

@@ -62,7 +62,8 @@ class FileView(ResourceView):
     def post(self, request: Request, pk: int) -> Response:
         """Store the part ``file`` in place of the file before."""
         if self.endpoint.upload is None:
-            raise MethodNotAllowed("POST")
+            msg = "POST"
+            raise MethodNotAllowed(msg)
         row = self.one(pk)
         part = request.FILES.get("file")
         if part is None:
@@ -74,7 +75,8 @@ class FileView(ResourceView):
         """Delete the file."""
         del request
         if not self.endpoint.deletable:
-            raise MethodNotAllowed("DELETE")
+            msg = "DELETE"
+            raise MethodNotAllowed(msg)
         row = self.one(pk)
         self._file(row)
         replace_file(row, self.endpoint.field, None)

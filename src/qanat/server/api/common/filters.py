@@ -29,7 +29,9 @@ def text(field: str) -> dict[str, filters.Filter]:
 
 
 def _times(field: str) -> dict[str, filters.Filter]:
-    compared = {f"{field}__{how}": MidnightFilter(field_name=field, lookup_expr=how) for how in ("gte", "lte", "gt", "lt")}
+    compared = {
+        f"{field}__{how}": MidnightFilter(field_name=field, lookup_expr=how) for how in ("gte", "lte", "gt", "lt")
+    }
     return {
         field: MidnightFilter(field_name=field, lookup_expr="exact"),
         f"{field}__date": filters.DateFilter(field_name=field, lookup_expr="date"),

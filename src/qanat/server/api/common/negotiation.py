@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-
 from django.http import Http404
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser

@@ -122,7 +122,11 @@ class CreateAnalysis(Portfolios):
     def post(self, request: Request, pk: int) -> Response:
         """Create and queue; nothing remains where either is refused."""
         portfolio = self.one(pk)
-        data = {**request.data.dict(), "portfolio": pk} if hasattr(request.data, "dict") else {**request.data, "portfolio": pk}
+        data = (
+            {**request.data.dict(), "portfolio": pk}
+            if hasattr(request.data, "dict")
+            else {**request.data, "portfolio": pk}
+        )
         context = {**self.context(), "any_model": True}
         form = self.analysis_form(data=data, context=context)
         form.is_valid(raise_exception=True)

@@ -22,7 +22,9 @@ def require_worker_key(request: Request) -> None:
     """
     key = _credential(request, WORKER_KEY_SCHEME)
     if not hmac.compare_digest(key.encode(), settings.QANAT.worker_key.encode()):
-        message = "This is not the key of the server's workers. Give the worker the key from the server's data directory."
+        message = (
+            "This is not the key of the server's workers. Give the worker the key from the server's data directory."
+        )
         raise PermissionDenied(message)
 
 
