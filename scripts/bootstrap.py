@@ -3,11 +3,13 @@
     python3 scripts/bootstrap.py run      what `make demo` and `make up` need
     python3 scripts/bootstrap.py dev      that, and what `make check` and `make test` need
 
-A fresh Debian or Ubuntu has neither pip nor the parts of venv that would bring it. So pip is looked for in five places, from the cheapest to the one
-that always works: the distribution's own package, unpacked into a folder of ours. pip then installs the pinned uv, checked by hash, and
-uv does the rest. Where nothing changed since the last time, a stamp in .venv says so within a tenth of a second.
+A fresh Debian or Ubuntu has neither pip nor the parts of venv that would bring it. So pip is looked for in five
+places, from the cheapest to the one that always works: the distribution's own package, unpacked into a folder of ours.
+pip then installs the pinned uv, checked by hash, and uv does the rest. Where nothing changed since the last time, a
+stamp in .venv says so within a tenth of a second.
 
-Only the standard library is here, and only syntax that old Pythons can read: they shall get a sentence, not a SyntaxError.
+Only the standard library is here, and only syntax that old Pythons can read: they shall get a sentence, not a
+SyntaxError.
 """
 
 from __future__ import annotations
@@ -71,7 +73,8 @@ def with_another_python() -> int:
             return subprocess.call([other, *sys.argv])  # noqa: S603 - ourselves, under another Python
     here = ".".join(str(part) for part in sys.version_info[:3])
     message = (
-        f"Qanat needs Python {OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}, and this is {here}: install one of them beside it "
+        f"Qanat needs Python {OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}, and this is {here}: "
+        "install one of them beside it "
         "(on Ubuntu `apt-get install python3.12`, on macOS `brew install python@3.12`) and call make again, "
         "or name it: `make PYTHON=/path/to/python3.12 ...`."
     )
@@ -122,7 +125,8 @@ def install(profile: str) -> None:
         wanted = [str(REQUIREMENTS / name) for name in (f"{profile}.txt", "bootstrap.txt")]
         uv = [str(UV), "pip"]
         here = ["--python", str(PYTHON), "--quiet"]
-        run([*uv, "sync", *here, "--require-hashes", *wanted], environment)
+        # Compiled now: where Python may not write beside the sources, each start would compile all it imports.
+        run([*uv, "sync", *here, "--compile-bytecode", "--require-hashes", *wanted], environment)
         run([*uv, "install", *here, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)], environment)
     STAMP.write_text(key(profile))
 
@@ -157,7 +161,10 @@ def install_uv(environment: dict[str, str], scratch: Path) -> None:
         run([uv, "pip", "install", "--quiet", "--python", str(PYTHON), *pinned], environment)
         return
     if importlib.util.find_spec("venv") is None:
-        message = "this Python has no venv module: install your distribution's package of it (often python3-venv) and call make again."
+        message = (
+            "this Python has no venv module: install your distribution's package of it (often python3-venv) "
+            "and call make again."
+        )
         raise BootstrapFailed(message)
     run([sys.executable, "-m", "venv", "--without-pip", str(VENV)], environment)
     pip = [str(PYTHON), pip_archive(scratch)]
@@ -187,14 +194,16 @@ def pip_archive(scratch: Path) -> str:
         for wheel in unpacked("python3-pip-whl", scratch).glob("usr/share/python-wheels/pip-*.whl"):
             return str(wheel / "pip")
     message = (
-        "there is no pip, no uv and no way to fetch one here: install your distribution's package (python3-pip, or python3-venv) "
-        "or uv, and call make again."
+        "there is no pip, no uv and no way to fetch one here: install uv, or your distribution's package "
+        "(python3-pip, or python3-venv), and call make again."
     )
     raise BootstrapFailed(message)
 
 
 def unpacked(package: str, scratch: Path) -> Path:
-    """Fetch a package of the distribution and unpack it into a folder of ours; root is not needed, nothing of the system changes.
+    """Fetch a package of the distribution and unpack it into a folder of ours.
+
+    Root is not needed, and nothing of the system changes.
 
     Raises:
         BootstrapFailed: the package cannot be fetched.
@@ -217,15 +226,13 @@ def unpacked(package: str, scratch: Path) -> Path:
     plain = ["apt-get", "-qq", "-oAPT::Sandbox::User=", "download", package]
     if subprocess.run(plain, cwd=folder, capture_output=True, check=False).returncode:  # noqa: S603
         for command in (["update"], ["download", package]):
-            done = subprocess.run(  # noqa: S603
-                ["apt-get", "-qq", *own_lists, *command],
-                cwd=folder,
-                capture_output=True,
-                text=True,
-                check=False,  # noqa: S607
-            )
+            fetch = ["apt-get", "-qq", *own_lists, *command]
+            done = subprocess.run(fetch, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
             if done.returncode:
-                message = f"apt-get cannot fetch {package} ({done.stderr.strip()[-300:]}): look at the network, or install python3-pip, and call make again."
+                message = (
+                    f"apt-get cannot fetch {package} ({done.stderr.strip()[-300:]}): look at the network, "
+                    "or install python3-pip, and call make again."
+                )
                 raise BootstrapFailed(message)
     for archive in folder.glob("*.deb"):
         run(["dpkg-deb", "-x", str(archive), str(folder)], dict(os.environ))
@@ -233,7 +240,7 @@ def unpacked(package: str, scratch: Path) -> Path:
 
 
 def fetched_certificates(scratch: Path) -> str:
-    """Return a bundle of the distribution's certificate authorities, where none is installed: without it no download could be trusted.
+    """Return a bundle of the distribution's certificate authorities, for a machine without.
 
     apt checks the package by its signature, so this trusts nothing that was not trusted already.
 
@@ -253,7 +260,10 @@ def run(command: list[str], environment: dict[str, str]) -> None:
         BootstrapFailed: it failed; its own words stand above.
     """
     if subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode:  # noqa: S603 - commands written above
-        message = f"`{' '.join(command)}` failed, see above: look at the network and at the space on the disk, then call make again."
+        message = (
+            f"`{' '.join(command)}` failed, see above: look at the network and at the space on the disk, "
+            "then call make again."
+        )
         raise BootstrapFailed(message)
 
 

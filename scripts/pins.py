@@ -1,8 +1,9 @@
 """Make the pinned requirements, or check that they still fit.
 
-``make`` resolves pyproject.toml for every platform and Python that Qanat supports and writes requirements/*.txt with the hashes of all
-files. ``check`` resolves again under the pins as constraints, offline where the cache allows it, and compares: a dependency that was added,
-dropped or bounded otherwise shows up as a difference. No pin file may name a host: each site installs from the index it trusts.
+``make`` resolves pyproject.toml for every platform and Python that Qanat supports and writes requirements/*.txt with
+the hashes of all files. ``check`` resolves again under the pins as constraints, offline where the cache allows it, and
+compares: a dependency that was added, dropped or bounded otherwise shows up as a difference. No pin file may name a
+host: each site installs from the index it trusts.
 """
 
 import argparse

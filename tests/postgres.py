@@ -1,4 +1,4 @@
-"""A real PostgreSQL server for tests: started from the binaries of this machine, on a socket of its own, and stopped."""
+"""A real PostgreSQL server for tests: from the binaries of this machine, on a socket of its own, and stopped."""
 
 import os
 import shutil

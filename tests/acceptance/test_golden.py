@@ -1,4 +1,4 @@
-"""PiWind through the HTTP API gives the losses that its authors expect, byte for byte, however it is cut into chunks."""
+"""PiWind through the HTTP API gives the losses its authors expect, byte for byte, however it is cut into chunks."""
 
 from pathlib import Path
 

@@ -80,27 +80,22 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command
     """Run a model on OED files, on any server, and fetch the results."""
     from qanat.cli import run as command  # noqa: PLC0415
 
-    command.run(
-        command.Wish(
-            model=model,
-            files={
-                "location_file": location,
-                "accounts_file": accounts,
-                "reinsurance_info_file": ri_info,
-                "reinsurance_scope_file": ri_scope,
-            },
-            settings=settings,
-            output=output,
-            lookup_chunks=lookup_chunks,
-            loss_chunks=chunks,
-            v1=v1,
-        ),
-        server=server,
-        user=user,
-        password=password,
-        data_dir=data_dir,
-        as_json=as_json,
+    wish = command.Wish(
+        model=model,
+        files={
+            "location_file": location,
+            "accounts_file": accounts,
+            "reinsurance_info_file": ri_info,
+            "reinsurance_scope_file": ri_scope,
+        },
+        settings=settings,
+        output=output,
+        lookup_chunks=lookup_chunks,
+        loss_chunks=chunks,
+        v1=v1,
     )
+    with command.connect(server=server, user=user, password=password, data_dir=data_dir) as client:
+        command.run(wish, client=client, as_json=as_json)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

@@ -60,16 +60,13 @@ class Outcome:
     steps: list[dict[str, Any]] = field(default_factory=list)
 
 
-def run(
-    wish: Wish, *, server: str | None, user: str | None, password: str | None, data_dir: Path | None, as_json: bool
-) -> None:
+def run(wish: Wish, *, client: Client, as_json: bool) -> None:
     """Run and print.
 
     Raises:
         CommandFailed: with what went wrong and what to do.
     """
-    with connect(server=server, user=user, password=password, data_dir=data_dir) as client:
-        outcome = execute(client, wish, quiet=as_json)
+    outcome = execute(client, wish, quiet=as_json)
     if as_json:
         print(json.dumps(outcome_as_json(outcome)))  # noqa: T201 - for scripts
         return

@@ -10,6 +10,8 @@ from qanat.demo.results import LossSummary
 MILLIONS_FROM = 1e7
 RETURN_PERIODS = (2, 5, 10, 25, 50, 100, 200, 250, 500, 1000, 5000, 10000)
 
+NOTHING = "-"
+
 
 def show_losses(console: Console, losses: LossSummary) -> None:
     """Print average annual losses and the exceedance curves at the usual return periods."""
@@ -18,7 +20,7 @@ def show_losses(console: Console, losses: LossSummary) -> None:
     averages.add_column("Loss", justify="right")
     for perspective in losses.perspectives.values():
         average = perspective.average_annual_loss
-        averages.add_row(perspective.name, "–" if average is None else f"{average:,.0f}")
+        averages.add_row(perspective.name, NOTHING if average is None else f"{average:,.0f}")
     console.print(averages)
     largest = max((max(p.aep.values(), default=0.0) for p in losses.perspectives.values()), default=0.0)
     unit, label = (1e6, ", millions") if largest >= MILLIONS_FROM else (1.0, "")
@@ -31,7 +33,7 @@ def show_losses(console: Console, losses: LossSummary) -> None:
         cells = []
         for perspective in losses.perspectives.values():
             cells += [_amount(perspective.oep.get(years), unit), _amount(perspective.aep.get(years), unit)]
-        if any(cell != "–" for cell in cells):
+        if any(cell != NOTHING for cell in cells):
             curves.add_row(f"{years:,}", *cells)
     if curves.row_count:
         console.print(curves)
@@ -51,5 +53,5 @@ def summary_as_json(losses: LossSummary) -> dict[str, Any]:
 
 def _amount(loss: float | None, unit: float) -> str:
     if loss is None:
-        return "–"
+        return NOTHING
     return f"{loss / unit:,.2f}" if unit > 1 else f"{loss:,.0f}"

@@ -1,7 +1,8 @@
 """The JSON that Qanat's own model workers and the API server exchange under ``/workers/``.
 
-A worker rings nobody else: it takes a doorbell from its Celery queue, claims the step here, reads the step's inputs and
-writes the attempt's outputs here with the token of the claim, and commits or fails it here (``orchestration.md``, section 4).
+A worker rings nobody else: it takes a doorbell from its Celery queue, claims the step here, reads the step's inputs
+and writes the attempt's outputs here with the token of the claim, and commits or fails it here (``orchestration.md``,
+section 4).
 
 All paths are relative to the API's base (``/api/`` or ``/``):
 
@@ -19,9 +20,9 @@ POST     workers/steps/{id}/fail/                       Failure -> {"retry": boo
 POST     workers/steps/{id}/release/                    {} -> {}                       409 Refusal
 =======  =============================================  =============================  ================================
 
-``hello`` and ``claim`` carry the workers' shared key as ``Authorization: Worker <key>``; everything after a claim carries
-the step token as ``Authorization: Step <token>``. 5xx and connection errors are tried again by the worker until its lease
-has run out.
+``hello`` and ``claim`` carry the workers' shared key as ``Authorization: Worker <key>``; everything after a claim
+carries the step token as ``Authorization: Step <token>``. 5xx and connection errors are tried again by the worker
+until its lease has run out.
 """
 
 from typing import Any, Final, Literal, NotRequired, TypedDict

@@ -1,6 +1,7 @@
 """Florida: its coast as a line of places, and the grid of area perils laid over it.
 
-Distances are in kilometres on a plane tangent to the earth at the middle of the state, good to a percent over its extent.
+Distances are in kilometres on a plane tangent to the earth at the middle of the state, good to a percent over its
+extent.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""Writes the demonstration portfolio: homes, shops and factories in Florida, with policies, layers and reinsurance, in OED."""
+"""Writes the demonstration portfolio in OED: homes, shops and factories in Florida, with policies and reinsurance."""
 
 import csv
 import json
@@ -161,7 +161,7 @@ def _accounts(rows: Sequence[Row]) -> list[Row]:
 
 
 def _reinsurance(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
-    """Facultative cover of the largest risks, a quota share of half the accounts, and a catastrophe layer over the rest."""
+    """Facultative cover of the largest risks, a quota share of half the accounts, a catastrophe layer over the rest."""
     total = _insured(rows)
     largest = sorted(rows, key=lambda row: (-_insured([row]), row["LocNumber"]))[:FACULTATIVE_RISKS]
     common = {

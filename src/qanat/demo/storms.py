@@ -1,7 +1,8 @@
 """Hurricanes: a synthetic set of landfalls and the peak gusts they bring to each place.
 
-The wind profile is Holland's (1980), its radius and shape after Vickery, Skerlj and Twisdale (2000), the decay over land
-after Kaplan and DeMaria (1995). Tracks are straight; the motion of the storm adds to the wind on its right-hand side.
+The wind profile is Holland's (1980), its radius and shape after Vickery, Skerlj and Twisdale (2000), the decay over
+land after Kaplan and DeMaria (1995). Tracks are straight; the motion of the storm adds to the wind on its right-hand
+side.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """How the status of an analysis changes: one table, read by everything that needs to know.
 
-The diagram in ``docs/reference/statuses.md`` is drawn from the tables here (``qanat.domain.diagrams``) and compared with
-them in the checks.
+The diagram in ``docs/reference/statuses.md`` is drawn from the tables here (``qanat.domain.diagrams``) and compared
+with them in the checks.
 """
 
 from enum import StrEnum

@@ -38,8 +38,9 @@ class MemoryStorage:
         self.objects.pop(checked(key), None)
 
     def local_path(self, key: str) -> Path | None:
-        """Nothing in memory has a path."""
+        """Return None: nothing in memory has a path."""
         del key
+        return None
 
     def _content(self, key: str) -> bytes:
         try:

@@ -1,7 +1,7 @@
 """The worker process: registers its model, listens on the model's queues, and hands doorbells to the supervisor.
 
-Celery only listens here: a doorbell is put aside at once and its message acknowledged, for a lost one rings again. As many
-threads as the worker has slots take them up.
+Celery only listens here: a doorbell is put aside at once and its message acknowledged, for a lost one rings again. As
+many threads as the worker has slots take them up.
 """
 
 import logging
@@ -53,7 +53,7 @@ def run(settings: WorkerSettings) -> int:
     app = _listener(settings)
     doorbells: Doorbells = queue.Queue()
 
-    @app.task(name=tasks.RUN_STEP)  # type: ignore[untyped-decorator]
+    @app.task(name=tasks.RUN_STEP)
     def run_step(*, step_id: int, fence: int) -> None:
         """Put the doorbell aside."""
         doorbells.put((step_id, fence))
@@ -65,7 +65,7 @@ def run(settings: WorkerSettings) -> int:
     )
     hellos.start()
 
-    @worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
+    @worker_shutting_down.connect(weak=False)
     def drain(**_: object) -> None:
         """Hand back what runs; the listener stops by itself."""
         threading.Thread(target=supervisor.drain, name="drain").start()

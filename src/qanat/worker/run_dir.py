@@ -49,7 +49,7 @@ class RunDir:
 
 
 def sweep(work_dir: Path, *, grace_seconds: float) -> int:
-    """End what attempts of workers that are gone still run, and remove their directories; return how many there were."""
+    """End what attempts of workers that are gone still run, and remove their folders; return how many there were."""
     swept = 0
     for owner_file in work_dir.glob(f"*/{OWNER}"):
         owner: dict[str, float] = {}

@@ -1,8 +1,8 @@
 """Runners: a process for each step, and one kept warm while a run is under way.
 
-To import the kernel takes several seconds of one core. While a step runs on another core, the next step's runner does that
-already; it is as fresh as any (a process, session and environment of its own), only early. One that nobody needs for a
-while is ended, so that an idle worker stays small.
+To import the kernel takes several seconds of one core. While a step runs on another core, the next step's runner does
+that already; it is as fresh as any (a process, session and environment of its own), only early. One that nobody needs
+for a while is ended, so that an idle worker stays small.
 """
 
 import json
@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from qanat.contract import tasks
 
@@ -84,13 +84,13 @@ class Runner:
         command: list[str],
         *,
         stdin: int = subprocess.DEVNULL,
-        stdout: object = subprocess.DEVNULL,
+        stdout: int | IO[bytes] = subprocess.DEVNULL,
         cwd: Path | None = None,
     ) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(  # noqa: S603 - our own runner
             command,
             stdin=stdin,
-            stdout=stdout,  # type: ignore[arg-type]
+            stdout=stdout,
             stderr=subprocess.STDOUT,
             cwd=cwd,
             env=self._environment,
@@ -111,7 +111,7 @@ class Runners:
         self._expiry: threading.Timer | None = None
 
     def take(self, task: str) -> Runner:
-        """Return a runner for a task: the warm one where the task needs the kernel; and warm the next where one follows."""
+        """Return a runner: the warm one for a task that needs the kernel; warm the next where such a task follows."""
         taken: Runner | None = None
         with self._lock:
             if task in NEEDS_KERNEL and self._warm is not None:

@@ -1,20 +1,19 @@
 """The supervisor: claims a step, has a runner do it, keeps the lease alive, and commits or fails it.
 
-It never runs model code. Whatever happens to it, the step is safe: its lease runs out and somebody else gets it; whatever
-happens to the runner, the supervisor sees the end of it, ends the rest of its session and says what happened.
+It never runs model code. Whatever happens to it, the step is safe: its lease runs out and somebody else gets it;
+whatever happens to the runner, the supervisor sees the end of it, ends the rest of its session and says what happened.
 """
 
 import json
 import logging
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import psutil
 
@@ -28,6 +27,9 @@ from qanat.worker.runner import RESULT
 from qanat.worker.runners import COMMAND, Runners
 from qanat.worker.server import Refused, Server, ServerAway
 from qanat.worker.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    import subprocess
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +73,7 @@ TRACEBACKS: Final = {
     tasks.GENERATE_INPUT: (labels.INPUT_TRACEBACK, "generation_traceback.txt"),
     tasks.RUN_ANALYSIS: (labels.RUN_TRACEBACK, "run_traceback.txt"),
 }
-"""V1 has one step a phase, and its log is the traceback file of the phase. In V2 the server joins the logs of all steps."""
+"""V1 has one step a phase, and its log is the phase's traceback file. In V2 the server joins the logs of all steps."""
 LOG_TAIL_BYTES: Final = 8_000
 LOG_PIECE_BYTES: Final = 512 * 2**10
 BEATS_PER_LEASE: Final = 6
@@ -344,7 +346,7 @@ class Supervisor:
         return Failure(
             fence=spec["fence"],
             failure_class=FailureClass.INFRASTRUCTURE,
-            message=f"The worker cannot use its work directory: {error.strerror}. Free some room; the step is tried again.",
+            message=f"The worker cannot use its work directory: {error.strerror}. Make room; the step is tried again.",
             traceback=str(error),
             exit_code=None,
             signal=None,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from qanat.server.runs import dispatch, doorbell
+from qanat.server.runs import doorbell
 from qanat.server.runs.projection import register
 from tests.integration.engine.world import World
 
@@ -14,7 +14,6 @@ def world(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """An engine whose messages the test holds in its hands."""
     world = World()
     monkeypatch.setattr(doorbell, "ring", world.ring)
-    monkeypatch.setattr(dispatch.doorbell, "ring", world.ring)
     before = register(world.statuses)
     yield world
     register(before)

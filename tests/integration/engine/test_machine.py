@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from qanat.contract.statuses import FailureClass, RunKind, RunMode, RunState, StepState
 from qanat.domain.analysis_status import TransitionRefused
-from qanat.server.runs import claims, dispatch, doorbell
+from qanat.server.runs import claims, doorbell
 from qanat.server.runs.claims import StepRefused
 from qanat.server.runs.models import Event, Run, Step, StepEdge
 from qanat.server.runs.projection import register
@@ -27,7 +27,7 @@ taken: Counter[str] = Counter()
 
 
 class Engine(RuleBasedStateMachine):
-    """Submit, duplicate, drop, reorder, crash, cancel, retry, and let the clock jump; then let honest workers finish."""
+    """Submit, duplicate, drop, reorder, crash, cancel, retry and let the clock jump; then honest workers finish."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,7 +35,6 @@ class Engine(RuleBasedStateMachine):
         self.before = register(self.world.statuses)
         self.ring: Any = doorbell.ring
         doorbell.ring = self.world.ring
-        dispatch.doorbell.ring = self.world.ring
         self.atomic = transaction.atomic()
         self.atomic.__enter__()
         self.cancelled: set[int] = set()
@@ -51,7 +50,6 @@ class Engine(RuleBasedStateMachine):
             transaction.set_rollback(True)
             self.atomic.__exit__(None, None, None)
             doorbell.ring = self.ring
-            dispatch.doorbell.ring = self.ring
             register(self.before)
 
     @rule(

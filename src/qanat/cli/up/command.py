@@ -59,7 +59,7 @@ def describe(platform: Platform) -> None:
 
 
 def ensure_demo_model(layout: Layout) -> Path:
-    """Write the demonstration model, anew each time: it takes a second and is that of this release. Return its folder."""
+    """Write the demonstration model and return its folder; anew each time: it takes a second and fits this release."""
     from qanat.demo.model import write_model  # noqa: PLC0415 - needs numpy
 
     folder = layout.root / "models" / "demo"

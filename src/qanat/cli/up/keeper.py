@@ -29,8 +29,8 @@ def next_pause(pause: float, *, lived: float) -> float:
 class Keeper:
     """A process that is kept alive until it is stopped.
 
-    It leads a session of its own, so that a Ctrl-C at the terminal reaches the supervisor alone, which then stops all in
-    order. ``lifeline`` is passed to processes that watch it; others (``foreign``) are killed by the kernel when the
+    It leads a session of its own, so that a Ctrl-C at the terminal reaches the supervisor alone, which then stops all
+    in order. ``lifeline`` is passed to processes that watch it; others (``foreign``) are killed by the kernel when the
     supervisor dies.
     """
 

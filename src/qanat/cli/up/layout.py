@@ -84,7 +84,7 @@ class Layout:
         except OSError:
             where = read_json(self.running).get("url", "somewhere")
             message = (
-                f"A platform runs in {self.root} already, at {where}: use it, stop it with Ctrl-C where it was started, "
+                f"A platform runs in {self.root} already, at {where}: use it, stop it with Ctrl-C in its terminal, "
                 "or give another --data-dir."
             )
             raise CommandFailed(message) from None

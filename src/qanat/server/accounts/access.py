@@ -1,7 +1,7 @@
 """Who may see and change what (wire contract, section 3): one policy beneath both API versions.
 
-Reads go through ``visible``; what is not in it does not exist for the actor. Writes also ask ``may_write``, which refuses
-an object whose groups the actor has no part in, whether or not the actor can see it.
+Reads go through ``visible``; what is not in it does not exist for the actor. Writes also ask ``may_write``, which
+refuses an object whose groups the actor has no part in, whether or not the actor can see it.
 """
 
 from collections.abc import Collection

@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from qanat.contract import labels
-from qanat.contract.statuses import AnalysisStatus, RunKind, RunMode
+from qanat.contract.statuses import AnalysisStatus, Phase, RunKind, RunMode
 from qanat.domain import analysis_status, chunking
 from qanat.domain.analysis_status import Event, TransitionRefused
 from qanat.domain.chunking import ChunkingOptions, EventCountUnknown, Strategy
@@ -25,7 +25,7 @@ from qanat.server.analyses.models import INPUT_FIELDS, Analysis
 from qanat.server.files.models import StoredFile
 from qanat.server.files.owned import replace_file
 from qanat.server.files.storage import storage
-from qanat.server.portfolios.models import OED_FILES
+from qanat.server.portfolios.models import OED_FILES, Portfolio
 from qanat.server.portfolios.queries import Unreadable, count_rows
 from qanat.server.risk_models.models import RiskModel
 from qanat.server.runs import cancellation
@@ -39,6 +39,10 @@ class NotPossible(Exception):
         """Keep the body that clients get."""
         super().__init__(json.dumps(errors))
         self.errors = errors
+
+
+class NoLocations(Exception):
+    """The portfolio has no location file that could be cut into chunks; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +123,7 @@ def cancel(*, analysis: Analysis, event: Event | None, now: datetime) -> Analysi
         current = AnalysisStatus(analysis.status)
         phase = analysis_status.CANCELLABLE.get(current)
         if phase is None and event is not Event.INPUTS_CANCELLED and _goes_on_by_itself(analysis):
-            phase = analysis_status.Phase.LOSSES
+            phase = Phase.LOSSES
         if phase is None:
             raise NotPossible({"status": ["Analysis is not running or queued"]})
         if event not in {None, analysis_status.CANCELLED[phase]}:
@@ -145,7 +149,7 @@ def _run_mode(asked: Request, model: RiskModel) -> RunMode:
         return RunMode.V1
     if asked.kind is RunKind.BOTH and model.run_mode != RunMode.V2:
         raise NotPossible({"model": [f"The model's run mode is {model.run_mode}; this needs a model of run mode V2"]})
-    mode = asked.run_mode_override or (model.run_mode and RunMode(model.run_mode))
+    mode = asked.run_mode_override or (RunMode(model.run_mode) if model.run_mode else None)
     if mode is None:
         raise NotPossible({"model": ["The model has no run mode: set it, or give run_mode_override=V1 or V2"]})
     if mode is RunMode.V1 and model.scaling.get("scaling_strategy") == "DYNAMIC_TASKS":
@@ -165,7 +169,6 @@ def _missing(asked: Request, model: RiskModel, mode: RunMode) -> tuple[dict[str,
     """Return what the request lacks, by field, and the number of locations."""
     analysis, portfolio = asked.analysis, asked.analysis.portfolio
     errors: dict[str, list[str]] = {}
-    rows = 0
     if model.deleted:
         errors["model"] = ["Model pointed to has been deleted"]
     if asked.kind is not RunKind.INPUTS and analysis.settings_file is None:
@@ -174,22 +177,31 @@ def _missing(asked: Request, model: RiskModel, mode: RunMode) -> tuple[dict[str,
     if asked.kind is RunKind.LOSSES:
         if analysis.input_file is None:
             errors["input_file"] = ["Must not be null: generate the inputs first"]
-        return errors, rows
+        return errors, 0
     if mode is RunMode.V1:
         if portfolio.location_file is None and portfolio.accounts_file is None:
             errors["portfolio"] = ["Either the location file or the accounts file of the portfolio must not be null"]
-        return errors, rows
+        return errors, 0
+    try:
+        return errors, _locations(portfolio)
+    except NoLocations as none:
+        return {**errors, "portfolio": [str(none)]}, 0
+
+
+def _locations(portfolio: Portfolio) -> int:
+    """Return the number of locations, by which the lookup is cut into chunks."""
     if portfolio.location_file is None:
-        errors["portfolio"] = ["The location file of the portfolio must not be null"]
-        return errors, rows
+        message = "The location file of the portfolio must not be null"
+        raise NoLocations(message)
     try:
         rows = count_rows(portfolio.location_file)
     except Unreadable as unreadable:
-        errors["portfolio"] = [f"The location file of the portfolio is unreadable: {unreadable}"]
-    else:
-        if not rows:
-            errors["portfolio"] = ["The location file of the portfolio has no rows"]
-    return errors, rows
+        message = f"The location file of the portfolio is unreadable: {unreadable}"
+        raise NoLocations(message) from unreadable
+    if not rows:
+        message = "The location file of the portfolio has no rows"
+        raise NoLocations(message)
+    return rows
 
 
 def _chunking(analysis: Analysis, model: RiskModel) -> ChunkingOptions:

@@ -44,11 +44,12 @@ def store_upload(
 ) -> StoredFile:
     """Stream an upload to storage under a key of our own and return its row.
 
-    The key is 32 hexadecimal digits and the last suffix of the name (``.tar.gz`` as a whole): wire contract, section 1.3.
+    The key is 32 hexadecimal digits and the last suffix of the name (``.tar.gz`` as a whole; wire contract,
+    section 1.3).
 
     Raises:
-        UploadRefused: the media type is not among ``allowed_types`` (empty: any), contradicts the suffix, or the file is
-            larger than the installation accepts.
+        UploadRefused: the media type is not among ``allowed_types`` (empty: any), contradicts the suffix, or the file
+            is larger than the installation accepts.
         StorageError: it could not be stored; nothing is kept.
     """
     filename = PurePath(upload.name or "").name

@@ -1,4 +1,4 @@
-"""Analysis and model settings: checked against the schemas that the kernel's ods-tools ship (wire contract, section 1.3).
+"""Analysis and model settings, checked against the schemas that ods-tools ships (wire contract, section 1.3).
 
 The schemas are read from ods-tools' data directly: importing its settings module would load pandas into the API server.
 """
@@ -26,34 +26,34 @@ class SettingsRefused(Exception):
         self.errors = errors
 
 
-def analysis_settings(document: Any) -> Json:  # noqa: ANN401 - JSON
+def analysis_settings(document: object) -> Json:
     """Return the settings of an analysis, former field names filled in.
 
     Raises:
         SettingsRefused: with a path and a reason for each error.
     """
-    document = _with_aliases(_object(document))
-    errors = _schema_errors("analysis_settings_schema", document)
-    for path, message in _summary_errors(document):
+    settings = _with_aliases(_object(document))
+    errors = _schema_errors("analysis_settings_schema", settings)
+    for path, message in _summary_errors(settings):
         errors[path].append(message)
     if errors:
         raise SettingsRefused(dict(errors))
-    return document
+    return settings
 
 
-def model_settings(document: Any) -> Json:  # noqa: ANN401 - JSON
+def model_settings(document: object) -> Json:
     """Return the settings of a model.
 
     Raises:
         SettingsRefused: with a path and a reason for each error.
     """
-    document = _object(document)
-    if errors := _schema_errors("model_settings_schema", document):
+    settings = _object(document)
+    if errors := _schema_errors("model_settings_schema", settings):
         raise SettingsRefused(dict(errors))
-    return document
+    return settings
 
 
-def _object(document: Any) -> Json:  # noqa: ANN401 - JSON
+def _object(document: object) -> Json:
     if not isinstance(document, dict):
         raise SettingsRefused({"error": ["The settings must be a JSON object."]})
     return dict(document)

@@ -6,7 +6,7 @@ import gzip
 import io
 import zipfile
 import zlib
-from typing import BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from qanat.server.files.models import StoredFile
 from qanat.server.files.storage import storage
@@ -18,6 +18,14 @@ PARQUET_MAGIC = b"PAR1"
 
 class Unreadable(Exception):
     """The file is no table that we can count; the message says why."""
+
+
+class Readable(Protocol):
+    """What unpacks: a file, or a stream of gzip, zip or bzip2."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most so many bytes."""
+        ...
 
 
 def count_rows(file: StoredFile) -> int:
@@ -63,8 +71,8 @@ def _count(stream: BinaryIO) -> int:
     return _count_csv(stream)
 
 
-def _count_csv(stream: object) -> int:
-    text = io.TextIOWrapper(_Limited(stream), encoding="utf-8-sig", errors="replace", newline="")
+def _count_csv(stream: Readable) -> int:
+    text = io.TextIOWrapper(io.BufferedReader(_Limited(stream)), encoding="utf-8-sig", errors="replace", newline="")
     records = csv.reader(text)
     next(records, None)
     return sum(1 for record in records if record)
@@ -73,16 +81,16 @@ def _count_csv(stream: object) -> int:
 class _Limited(io.RawIOBase):
     """A stream that refuses to unpack without end."""
 
-    def __init__(self, stream: object) -> None:
+    def __init__(self, stream: Readable) -> None:
         self._stream = stream
         self._left = MOST_UNPACKED_BYTES
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(buffer)  # type: ignore[arg-type]
-        data: bytes = self._stream.read(len(view))  # type: ignore[attr-defined]
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - a buffer; Python 3.11 has no name for it
+        view = memoryview(buffer)
+        data = self._stream.read(len(view))
         self._left -= len(data)
         if self._left < 0:
             message = "it unpacks to more than this server reads"

@@ -45,7 +45,7 @@ def join_log(step: Step) -> str:
 
 
 def save_failure(step: Step, *, report: str) -> SavedFailure:
-    """Write the attempt's log, its report and the growing retry log; nothing refers to them until the caller commits."""
+    """Write the attempt's log, report and growing retry log; nothing refers to them until the caller commits."""
     log = join_log(step)
     prefix = f"{attempt_prefix(step)}/{uuid.uuid4().hex}"
     heading = f"=== {step.slug}, try={step.attempt} ===\n".encode()

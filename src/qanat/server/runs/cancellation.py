@@ -13,8 +13,8 @@ from qanat.server.runs.steps import lock_run
 def cancel(*, analysis_id: int, now: datetime) -> Run | None:
     """Cancel the active run of an analysis; return it, or None where there is none.
 
-    Ready and sent steps are cancelled at once; a worker that runs one hears of it at its next heartbeat, and whatever it
-    commits before is refused.
+    Ready and sent steps are cancelled at once; a worker that runs one hears of it at its next heartbeat, and whatever
+    it commits before is refused.
     """
     with transaction.atomic():
         active = Run.objects.filter(analysis_id=analysis_id, state__in=ACTIVE_RUN_STATES).values_list("pk", flat=True)

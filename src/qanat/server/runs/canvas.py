@@ -6,6 +6,7 @@ edges are compiled into rows, and the engine releases a step when its last paren
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 from celery import chain, chord, signature
 from celery.canvas import Signature
@@ -54,7 +55,7 @@ def edges(canvas: Signature) -> Iterator[Edge]:
     yield from found
 
 
-def _walk(node: Signature, *, before: list[str], found: list[Edge]) -> list[str]:
+def _walk(node: Any, *, before: list[str], found: list[Edge]) -> list[str]:  # noqa: ANN401 - chains and chords say more than a Signature
     """Note the edges of ``node``, which starts after ``before``; return what the next node starts after."""
     kind = node["subtask_type"]
     if kind == "chain":

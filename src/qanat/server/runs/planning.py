@@ -1,7 +1,8 @@
 """The task controller's first half: a submitted run becomes steps.
 
-It reads the chunking configuration that the run was submitted with, constructs the Celery canvas, compiles it into step
-and edge rows in one transaction, and marks as done what an earlier, failed or cancelled run of the analysis did already.
+It reads the chunking configuration that the run was submitted with, constructs the Celery canvas, compiles it into
+step and edge rows in one transaction, and marks as done what an earlier, failed or cancelled run of the analysis did
+already.
 """
 
 import logging

@@ -8,7 +8,6 @@ from qanat.server.runs import artefacts
 from qanat.server.runs.claims import StepRefused, attempt_prefix, claim
 from qanat.server.runs.commit import commit
 from qanat.server.runs.failure import TRACEBACK
-from qanat.server.runs.projection import FileRef
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +23,7 @@ def record(*, step_id: int, fence: int, recorder: str, now: datetime) -> bool:
         claimed = claim(step_id=step_id, fence=fence, worker=recorder, lease=LEASE, now=now)
         step = claimed.step
         phase = Phase(step.phase)
-        outputs: dict[str, FileRef] = {}
+        outputs = {}
         if step.run.mode == RunMode.V2:
             outputs[TRACEBACK[phase]] = artefacts.write_phase_log(step.run, phase=phase, prefix=attempt_prefix(step))
         commit(step_id=step_id, fence=fence, outputs=outputs, facts={}, resources=None, now=now)

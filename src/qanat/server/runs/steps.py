@@ -71,7 +71,7 @@ def outputs_of(result: Mapping[str, Any]) -> dict[str, FileRef]:
 
 
 def inputs_of(step: Step, *, produced: Mapping[str, FileRef]) -> dict[str, FileRef]:
-    """Return the files that ``step`` reads: written by earlier steps, else supplied with the run; absent ones left out."""
+    """Return the files that ``step`` reads, written by earlier steps or supplied with the run; absent ones left out."""
     available = {label: FileRef.from_json(ref) for label, ref in step.run.inputs.items()} | dict(produced)
     wanted: dict[str, FileRef] = {}
     for label in step.reads:

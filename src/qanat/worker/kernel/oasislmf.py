@@ -32,7 +32,7 @@ EXPOSURE_CONFIG: Final = OedExposure.DEFAULT_EXPOSURE_CONFIG_NAME
 SETTINGS_WRITTEN: Final = Path("output") / "analysis_settings.json"
 """Where the directory step leaves the settings with all defaults filled in, relative to the run directory."""
 MONITOR_EVERY_SECONDS: Final = 600.0
-"""The kernel's resource monitor looks at every process of the host, once a second by default: 7 to 13 CPU-seconds a run.
+"""The kernel's resource monitor looks at every process of the host, once a second: 7 to 13 CPU-seconds a run.
 The supervisor watches this run alone."""
 UNREADABLE: Final = ("Failed to load OED exposure", 'Invalid "oed_fields"', "location/account", "Currency")
 

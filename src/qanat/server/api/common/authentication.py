@@ -8,7 +8,7 @@ from rest_framework_simplejwt.authentication import JWTAuthentication
 class Basic(BasicAuthentication):
     """User name and password; without a challenge, so that the answer to a failure is 403."""
 
-    def authenticate_header(self, request: Request) -> None:  # type: ignore[override]
+    def authenticate_header(self, request: Request) -> None:
         """Offer no challenge."""
         del request
 

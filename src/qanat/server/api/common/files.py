@@ -98,12 +98,13 @@ class FileView(ResourceView):
 def routes(prefix: str, views: type[ResourceView], endpoints: Iterable[FileEndpoint]) -> list[URLPattern]:
     """Return the routes of a resource's files; ``views`` says which resource, in which version."""
     return [
-        path(
-            f"{prefix}/<int:pk>/{endpoint.name or endpoint.field}/",
-            type("FileView", (FileView,), {**_binding(views), "endpoint": endpoint}).as_view(),
-        )
+        path(f"{prefix}/<int:pk>/{endpoint.name or endpoint.field}/", _view(views, endpoint).as_view())
         for endpoint in endpoints
     ]
+
+
+def _view(views: type[ResourceView], endpoint: FileEndpoint) -> type[FileView]:
+    return type("FileView", (FileView,), {**_binding(views), "endpoint": endpoint})
 
 
 def _binding(views: type[ResourceView]) -> dict[str, Any]:

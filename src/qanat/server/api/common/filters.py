@@ -22,6 +22,7 @@ class MidnightFilter(filters.DateFilter):
 
 
 def text(field: str) -> dict[str, filters.Filter]:
+    """Return the filters of a text field: equal, or holding, whatever the case."""
     return {
         field: filters.CharFilter(field_name=field, lookup_expr="iexact"),
         f"{field}__contains": filters.CharFilter(field_name=field, lookup_expr="icontains"),

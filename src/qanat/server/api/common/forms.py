@@ -8,7 +8,6 @@ from qanat.server.accounts.access import groups_for, visible
 from qanat.server.analyses.models import Analysis
 from qanat.server.api.common.links import Link, link
 from qanat.server.data_files.models import DataFile
-from qanat.server.files.models import StoredFile
 from qanat.server.portfolios.models import Portfolio
 from qanat.server.risk_models.models import RiskModel
 
@@ -84,7 +83,7 @@ class FileReference(serializers.Field):  # type: ignore[type-arg]
 
     def to_representation(self, value: Any) -> Json | None:  # noqa: ANN401 - a portfolio
         """Return the object, or None."""
-        file: StoredFile | None = getattr(value, self.field)
+        file = getattr(value, self.field)
         if file is None:
             return None
         reference: Json = {
@@ -184,13 +183,13 @@ class RiskModelForm(OwnedForm):
             "versions",
             "run_mode",
         ]
-        validators: ClassVar = []
+        validators: ClassVar[list[object]] = []
 
     def validate(self, attrs: Json) -> Json:
         """Refuse an identity that another model has."""
         identity = {name: attrs.get(name, getattr(self.instance, name, None)) for name in IDENTITY}
-        others = RiskModel.objects.filter(**identity).exclude(pk=getattr(self.instance, "pk", None))
-        if others.exists():
+        others = RiskModel.objects.filter(**identity)
+        if (others.exclude(pk=self.instance.pk) if self.instance else others).exists():
             message = "The fields supplier_id, model_id, version_id must make a unique set."
             raise serializers.ValidationError({"non_field_errors": [message]})
         return attrs

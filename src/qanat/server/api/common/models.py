@@ -10,7 +10,7 @@ from rest_framework.serializers import Serializer
 from qanat.server.api.common import filters
 from qanat.server.api.common.documents import DocumentView
 from qanat.server.api.common.forms import IDENTITY
-from qanat.server.api.common.resources import DetailView, ListView, ResourceView
+from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of
 from qanat.server.risk_models.models import RiskModel
 from qanat.server.risk_models.operations import revive, store_settings
 
@@ -34,7 +34,8 @@ class ModelList(Models, ListView):
 
     def post(self, request: Request) -> Response:
         """Create a model, or bring back a hidden one of the same identity."""
-        identity = {name: request.data.get(name) for name in IDENTITY}
+        given = body_of(request)
+        identity = {name: given.get(name) for name in IDENTITY}
         hidden = RiskModel.objects.filter(deleted=True, **identity).first() if all(identity.values()) else None
         if hidden is None:
             return super().post(request)

@@ -53,7 +53,8 @@ class ScalingForm(serializers.Serializer[Any]):
         options = {**self.context["before"], **attrs}
         if options["worker_count_min"] > options["worker_count_max"]:
             field = "worker_count_min" if "worker_count_min" in attrs else "worker_count_max"
-            message = f"worker_count_min ({options['worker_count_min']}) is above worker_count_max ({options['worker_count_max']})"
+            least, most = options["worker_count_min"], options["worker_count_max"]
+            message = f"worker_count_min ({least}) is above worker_count_max ({most})"
             raise serializers.ValidationError({field: [message]})
         is_v1 = self.context["row"].run_mode == RunMode.V1
         if options["scaling_strategy"] == scaling.Strategy.DYNAMIC_TASKS and is_v1:

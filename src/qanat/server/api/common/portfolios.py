@@ -8,12 +8,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
-from qanat.server.analyses.models import Analysis
 from qanat.server.analyses.operations import delete_portfolio
 from qanat.server.api.common import filters
 from qanat.server.api.common.analyses import start
 from qanat.server.api.common.files import FileEndpoint
-from qanat.server.api.common.resources import DetailView, ListView, ResourceView
+from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of
 from qanat.server.portfolios.models import FILES, OED_FILES, Portfolio
 from qanat.server.portfolios.operations import attach_currency_rates, attach_oed_file
 
@@ -122,13 +121,9 @@ class CreateAnalysis(Portfolios):
     def post(self, request: Request, pk: int) -> Response:
         """Create and queue; nothing remains where either is refused."""
         portfolio = self.one(pk)
-        data = (
-            {**request.data.dict(), "portfolio": pk}
-            if hasattr(request.data, "dict")
-            else {**request.data, "portfolio": pk}
-        )
+        data = {**body_of(request), "portfolio": pk}
         context = {**self.context(), "any_model": True}
         form = self.analysis_form(data=data, context=context)
         form.is_valid(raise_exception=True)
-        analysis: Analysis = start(form=form, portfolio=portfolio, view=self)
+        analysis = start(form=form, portfolio=portfolio, view=self)
         return Response(self.analysis_form(analysis, context=self.context()).data, status=status.HTTP_201_CREATED)

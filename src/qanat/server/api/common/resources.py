@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db.models import Model, QuerySet
+from django.http import QueryDict
 from django.shortcuts import get_object_or_404
 from django_filters import FilterSet
 from rest_framework import status
@@ -18,6 +19,21 @@ from rest_framework.views import APIView
 from qanat.server.accounts.access import may_write, visible
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
+
+
+def body_of(request: Request) -> dict[str, Any]:
+    """Return the fields of a request's body, of JSON or of a form.
+
+    Raises:
+        ValidationError: it is JSON, but no object.
+    """
+    given = request.data
+    if isinstance(given, QueryDict):
+        return given.dict()
+    if not isinstance(given, dict):
+        message = f"Invalid data. Expected a dictionary, but got {type(given).__name__}."
+        raise ValidationError({"non_field_errors": [message]})
+    return given
 
 
 class ResourceView(APIView):

@@ -46,5 +46,5 @@ class Analysis(forms.AnalysisForm):
 class AnalysisItem(Analysis):
     """An analysis in a list: the numbers of events are text there, as clients know them."""
 
-    num_events_total = serializers.CharField(read_only=True)
-    num_events_complete = serializers.CharField(read_only=True)
+    num_events_total = serializers.CharField(read_only=True)  # type: ignore[assignment] # text, as said
+    num_events_complete = serializers.CharField(read_only=True)  # type: ignore[assignment]

@@ -56,16 +56,16 @@ class Document(serializers.JSONField):
         """Hand the row itself to the link."""
         return instance
 
-    def to_representation(self, value: Any) -> str | None:  # noqa: ANN401 - a row
+    def to_representation(self, value: Any) -> Any:  # noqa: ANN401 - a row; the link or null
         """Return the link."""
-        self.shown.bind(self.field_name, self.parent)
+        self.shown.bind(str(self.field_name), self.parent)
         return self.shown.to_representation(value)
 
 
 class Model(forms.GroupedForm, forms.RiskModelForm):
     """A model."""
 
-    settings = Document(Link("models", "settings"))
+    settings = Document(Link("models", "settings"))  # type: ignore[assignment] # V2 takes the document inline
     scaling_configuration = Link("models", "scaling_configuration")
     chunking_configuration = Link("models", "chunking_configuration")
 
@@ -112,7 +112,9 @@ class DataFile(forms.GroupedForm, forms.DataFileForm):
 class Analysis(forms.AnalysisForm):
     """An analysis."""
 
-    settings = Document(Link("analyses", "settings", of="settings_file"))
+    settings = Document(  # type: ignore[assignment] # V2 takes the document inline
+        Link("analyses", "settings", of="settings_file")
+    )
     groups = forms.GroupsField(of="portfolio", read_only=True)
     priority = serializers.IntegerField(min_value=1, max_value=10, required=False)
     chunking_configuration = Link("analyses", "chunking_configuration")

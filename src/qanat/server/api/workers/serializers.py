@@ -38,7 +38,7 @@ class HeartbeatFields(Fields):
 class OutputFields(Fields):
     """A file that the attempt has stored."""
 
-    label = serializers.CharField(max_length=255)
+    label = serializers.CharField(max_length=255)  # type: ignore[assignment] # the wire has a field of this name
     key = serializers.CharField(max_length=255)
     filename = serializers.CharField(max_length=255)
     content_type = serializers.CharField(max_length=255)

@@ -2,10 +2,10 @@
 
 import mimetypes
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import PurePath
-from typing import Any, BinaryIO
+from typing import IO, Any, cast
 
 from django.conf import settings
 from django.http import FileResponse, Http404
@@ -57,7 +57,7 @@ class AnyBytes(BaseParser):
 
     media_type = "*/*"
 
-    def parse(self, stream: BinaryIO, media_type: str | None = None, parser_context: object = None) -> BinaryIO:
+    def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: object = None) -> Any:  # noqa: ANN401
         """Return the stream unread."""
         del media_type, parser_context
         return stream
@@ -68,7 +68,7 @@ class WorkerView(APIView):
 
     authentication_classes = ()
     permission_classes = ()
-    parser_classes = (JSONParser,)
+    parser_classes: Sequence[type[BaseParser]] = (JSONParser,)
 
     def handle_exception(self, exc: Exception) -> Response:
         """Answer 409 where the engine refuses."""
@@ -145,7 +145,7 @@ class Output(WorkerView):
         filename = PurePath(request.query_params.get("filename", label)).name
         suffix = "".join(PurePath(filename).suffixes[-2:])
         key = f"{claims.attempt_prefix(step)}/{uuid.uuid4().hex}{suffix}"
-        size = storage().write(key, _blocks(request.data))
+        size = storage().write(key, _blocks(cast("IO[bytes]", request.data)))
         content_type = CONTENT_TYPES.get(PurePath(filename).suffix) or mimetypes.guess_type(filename)[0]
         return Response(
             OutputFile(
@@ -170,7 +170,7 @@ class Log(WorkerView):
             offset = int(request.query_params.get("offset", "0"))
         except ValueError:
             return Response({"offset": ["A whole number is required."]}, status=status.HTTP_400_BAD_REQUEST)
-        text = b"".join(_blocks(request.data))
+        text = b"".join(_blocks(cast("IO[bytes]", request.data)))
         return Response({"size": claims.append_log(step_id=step_id, fence=fence, offset=offset, text=text)})
 
 
@@ -253,6 +253,6 @@ def _spec(claimed: Claimed) -> StepSpec:
     )
 
 
-def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
     while block := stream.read(COPY_BYTES):
         yield block
