@@ -1,7 +1,10 @@
 """Archives: gzip at level 1 (level 9 costs more than making the inputs), and extraction that trusts nothing."""
 
+import gzip
 import json
+import shutil
 import tarfile
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
@@ -9,6 +12,10 @@ from typing import Final
 LEVEL: Final = 1
 MOST_MEMBERS: Final = 1_000_000
 MOST_BYTES: Final = 500 * 2**30
+MOST_RATIO: Final = 200
+"""How many times larger than itself an archive may unpack: exposure and loss tables reach 20."""
+RATIO_FROM_BYTES: Final = 256 * 2**20
+"""Less than this is no danger, whatever the ratio: a table of zeros is small."""
 LINKS: Final = ".links.json"
 """Names the links that an archive leaves out: path -> target relative to the model's data."""
 
@@ -48,32 +55,46 @@ def unpack(archive_path: Path, directory: Path) -> None:
     """
     directory.mkdir(parents=True, exist_ok=True)
     members = total = 0
+    most = min(MOST_BYTES, max(RATIO_FROM_BYTES, MOST_RATIO * archive_path.stat().st_size))
     try:
         with tarfile.open(archive_path, "r:*") as archive:
             for member in archive:
                 members += 1
                 total += member.size
-                if members > MOST_MEMBERS or total > MOST_BYTES:
-                    message = f"{archive_path.name} unpacks to more than {MOST_MEMBERS} members or {MOST_BYTES} bytes."
+                if members > MOST_MEMBERS or total > most:
+                    message = f"{archive_path.name} unpacks to more than {MOST_MEMBERS} members or {most} bytes."
                     raise UnsafeArchive(message)
                 archive.extract(member, directory, filter="data")
-    except tarfile.TarError as error:
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         message = f"{archive_path.name} cannot be unpacked: {error}"
         raise UnsafeArchive(message) from error
 
 
-def note_links(directory: Path, *, data: Path) -> None:
-    """Note the links into the model's data beneath a directory, so that ``restore_links`` makes them elsewhere."""
-    links = {
-        str(path.relative_to(directory)): str(path.resolve().relative_to(data.resolve()))
-        for path in directory.rglob("*")
-        if path.is_symlink() and path.resolve().is_relative_to(data.resolve())
-    }
+def note_links(directory: Path, *, data: Path | None) -> None:
+    """Make a directory fit to be packed: archives leave links out.
+
+    Links into the model's data are noted, so that ``restore_links`` makes them elsewhere; what other links name, such
+    as a user's own data files, takes their place.
+    """
+    links: dict[str, str] = {}
+    for path in [path for path in directory.rglob("*") if path.is_symlink()]:
+        target = path.resolve()
+        if data is not None and target.is_relative_to(data.resolve()):
+            links[str(path.relative_to(directory))] = str(target.relative_to(data.resolve()))
+        elif target.is_dir():
+            path.unlink()
+            shutil.copytree(target, path)
+        elif target.is_file():
+            path.unlink()
+            shutil.copyfile(target, path)
     (directory / LINKS).write_text(json.dumps(links))
 
 
-def restore_links(directory: Path, *, data: Path) -> None:
+def restore_links(directory: Path, *, data: Path | None) -> None:
     """Make the links that ``note_links`` noted, into this host's copy of the model's data."""
+    if data is None:
+        (directory / LINKS).unlink()
+        return
     noted = directory / LINKS
     for name, target in json.loads(noted.read_text()).items():
         path = directory / name

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 CONFIG: Final = "oasislmf.json"
+SHARED_CONFIG: Final = Path("/var/oasis/oasislmf.json")
 SETTINGS: Final = Path("meta-data") / "model_settings.json"
 NOT_THE_MODELS: Final = (
     "oed_location_csv",
@@ -44,8 +45,14 @@ class ModelIdentity:
         return f"{self.supplier_id}/{self.model_id}/{self.version_id}"
 
 
-def identify(
-    directory: Path, *, supplier_id: str | None = None, model_id: str | None = None, version_id: str | None = None
+def identify(  # noqa: PLR0913 - each may be given
+    directory: Path,
+    *,
+    supplier_id: str | None = None,
+    model_id: str | None = None,
+    version_id: str | None = None,
+    config: Path | None = None,
+    settings_file: Path | None = None,
 ) -> ModelIdentity:
     """Read a model directory; what is given beats what the directory says of itself.
 
@@ -55,11 +62,11 @@ def identify(
     if not directory.is_dir():
         message = f"There is no model directory {directory}: give the folder that holds the model's {CONFIG}."
         raise ModelDirectoryError(message)
-    config_path = _config_path(directory, model_id)
-    config = {key: value for key, value in _json(config_path).items() if key not in NOT_THE_MODELS}
-    settings_path = _settings_path(directory, config_path, config)
+    config_path = _config_path(directory, model_id, given=config)
+    kernel = {key: value for key, value in _json(config_path).items() if key not in NOT_THE_MODELS}
+    settings_path = _settings_path(directory, config_path, kernel, given=settings_file)
     settings = _json(settings_path) if settings_path else None
-    named = _named_by_version_file(config_path, config)
+    named = _named_by_version_file(config_path, kernel)
     of_settings = settings or {}
     found = (
         supplier_id or of_settings.get("model_supplier_id") or named[0],
@@ -79,16 +86,21 @@ def identify(
         version_id=str(found[2]),
         directory=directory,
         config_path=config_path,
-        config=config,
+        config=kernel,
         settings_path=settings_path,
         settings=settings,
     )
 
 
-def _config_path(directory: Path, model_id: str | None) -> Path:
-    candidates = [directory / CONFIG]
-    if model_id:
-        candidates.insert(0, directory / f"{model_id}-{CONFIG}")
+def _config_path(directory: Path, model_id: str | None, *, given: Path | None) -> Path:
+    """Return the configuration: the one given, else the first of the places that the contract names."""
+    if given is not None:
+        if given.is_file():
+            return given
+        message = f"There is no {given}, the kernel's configuration that was asked for (OASISLMF_CONFIG)."
+        raise ModelDirectoryError(message)
+    candidates = [directory / f"{model_id}-{CONFIG}"] if model_id else []
+    candidates += [directory / CONFIG, SHARED_CONFIG]
     for candidate in candidates:
         if candidate.is_file():
             return candidate
@@ -99,7 +111,12 @@ def _config_path(directory: Path, model_id: str | None) -> Path:
     raise ModelDirectoryError(message)
 
 
-def _settings_path(directory: Path, config_path: Path, config: dict[str, Any]) -> Path | None:
+def _settings_path(directory: Path, config_path: Path, config: dict[str, Any], *, given: Path | None) -> Path | None:
+    if given is not None:
+        if given.is_file():
+            return given
+        message = f"There is no {given}, the model settings that were asked for (MODEL_SETTINGS_FILE)."
+        raise ModelDirectoryError(message)
     named = config.get("model_settings_json")
     path = config_path.parent / named if named else directory / SETTINGS
     if path.is_file():

@@ -1,7 +1,8 @@
 """The worker process: registers its model, listens on the model's queues, and hands doorbells to the supervisor.
 
 Celery only listens here: a doorbell is put aside at once and its message acknowledged, for a lost one rings again. As
-many threads as the worker has slots take them up.
+many threads as the worker has slots take them up. The queue between the two needs no bound: the task controller never
+has more doorbells out than a model's workers have slots, plus one, and rings again only for somebody idle.
 """
 
 import logging
@@ -45,6 +46,8 @@ def run(settings: WorkerSettings) -> int:
         supplier_id=settings.supplier_id,
         model_id=settings.model_id,
         version_id=settings.version_id,
+        config=settings.config,
+        settings_file=settings.settings_file,
     )
     settings.work_dir.mkdir(parents=True, exist_ok=True)
     sweep(settings.work_dir, grace_seconds=settings.kill_after_seconds)
@@ -61,7 +64,7 @@ def run(settings: WorkerSettings) -> int:
     slots = [_start_slot(supervisor, doorbells, number) for number in range(settings.slots)]
     stopping = threading.Event()
     hellos = threading.Thread(
-        target=_say_hello, args=(app, settings, model, server, stopping), name="hello", daemon=True
+        target=_say_hello, args=(app, settings, model, server, supervisor, stopping), name="hello", daemon=True
     )
     hellos.start()
 
@@ -145,8 +148,13 @@ def _register(app: Celery, settings: WorkerSettings, model: ModelIdentity) -> No
     logger.info("versions: %s", versions())
 
 
-def _say_hello(
-    app: Celery, settings: WorkerSettings, model: ModelIdentity, server: Server, stopping: threading.Event
+def _say_hello(  # noqa: PLR0913, PLR0917 - all that it tells
+    app: Celery,
+    settings: WorkerSettings,
+    model: ModelIdentity,
+    server: Server,
+    supervisor: Supervisor,
+    stopping: threading.Event,
 ) -> None:
     """Register once the broker takes it, and say hello until the end."""
     registered = False
@@ -159,7 +167,7 @@ def _say_hello(
             if not registered:
                 _register(app, settings, model)
                 registered = True
-            every = server.hello(hello)["every_seconds"]
+            every = server.hello({**hello, "draining": supervisor.draining.is_set()})["every_seconds"]
         except (BrokerUnavailable, ServerAway, OSError) as error:
             logger.warning("Server or broker is away, tried again in %s s: %s", HELLO_AGAIN_SECONDS, error)
             every = HELLO_AGAIN_SECONDS

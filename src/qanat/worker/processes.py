@@ -1,7 +1,8 @@
 """Sessions: everything that a step started, found and ended.
 
 The kernel's run script makes process groups of its own at times, so a step is the whole of its session rather than one
-group. A session is known by its leader's pid and start time: pids come round again, the pair does not.
+group, and whatever has left the session but still works in the attempt's directory. A session is known by its leader's
+pid and start time: pids come round again, the pair does not.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -32,16 +34,25 @@ def started_at(pid: int) -> float | None:
         return None
 
 
-def members(session: int) -> list[psutil.Process]:
-    """Return the living processes of a session; zombies are not alive."""
+def members(session: int | None, *, directory: Path | None = None) -> list[psutil.Process]:
+    """Return the living processes of a session, and those that work in a directory; zombies are not alive."""
     found = []
     for process in psutil.process_iter():
         try:
-            if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
+            ours = os.getsid(process.pid) == session or (directory is not None and _works_in(process, directory))
+            if ours and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except (OSError, psutil.Error):
             continue
     return found
+
+
+def kill_own_session() -> None:
+    """Kill every process of the session that this one leads, and then this one."""
+    for process in members(os.getsid(0)):
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    os.killpg(0, signal.SIGKILL)
 
 
 def usage(session: int) -> Usage:
@@ -59,25 +70,45 @@ def usage(session: int) -> Usage:
     return Usage(memory_bytes=memory, cpu_seconds=cpu)
 
 
-def end(session: int, *, grace_seconds: float, clock: Callable[[], float] = time.monotonic) -> bool:
-    """End a session: TERM, then KILL after a grace; return whether it is empty."""
-    _signal(session, signal.SIGTERM)
-    if _empty_by(session, clock() + grace_seconds, clock):
+def end(
+    session: int | None,
+    *,
+    grace_seconds: float,
+    directory: Path | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> bool:
+    """End a session, and what works in a directory: TERM, then KILL after a grace; return whether nothing is left."""
+
+    def alive() -> list[psutil.Process]:
+        return members(session, directory=directory)
+
+    _signal(alive(), signal.SIGTERM)
+    if _gone_by(clock() + grace_seconds, alive, clock):
         return True
-    _signal(session, signal.SIGKILL)
-    return _empty_by(session, clock() + grace_seconds, clock)
+    _signal(alive(), signal.SIGKILL)
+    return _gone_by(clock() + grace_seconds, alive, clock)
 
 
-def _signal(session: int, number: signal.Signals) -> None:
-    for process in members(session):
+def _works_in(process: psutil.Process, directory: Path) -> bool:
+    """Say whether a process of our own user has its working directory, or its temporary files, in a directory."""
+    if process.uids().real != os.getuid():
+        return False
+    return any(
+        place and Path(place).is_relative_to(directory) for place in (process.cwd(), process.environ().get("TMPDIR"))
+    )
+
+
+def _signal(alive: list[psutil.Process], number: signal.Signals) -> None:
+    for process in alive:
         with contextlib.suppress(psutil.Error):
             process.send_signal(number)
 
 
-def _empty_by(session: int, deadline: float, clock: Callable[[], float]) -> bool:
-    """Wait for a session to be empty; whoever is still there is waited for rather than guessed at."""
-    while alive := members(session):
+def _gone_by(deadline: float, living: Callable[[], list[psutil.Process]], clock: Callable[[], float]) -> bool:
+    """Wait until nothing is left; whoever is still there is waited for rather than guessed at."""
+    while living():
         if clock() >= deadline:
             return False
-        psutil.wait_procs(alive, timeout=POLL_SECONDS)
+        # psutil would reap our own children here, and their exit codes with them.
+        time.sleep(POLL_SECONDS)
     return True

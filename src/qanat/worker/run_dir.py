@@ -14,6 +14,8 @@ from qanat.worker import processes
 logger = logging.getLogger(__name__)
 
 OWNER: Final = "session.json"
+RESULT: Final = "result.json"
+"""What the runner leaves: outputs, facts and, of a failed step, the reason."""
 
 
 class RunDir:
@@ -57,8 +59,8 @@ def sweep(work_dir: Path, *, grace_seconds: float) -> int:
             owner = json.loads(owner_file.read_text())
         if _is(owner, "supervisor"):
             continue
-        if _is(owner, "session"):
-            processes.end(int(owner["session"]), grace_seconds=grace_seconds)
+        session = int(owner["session"]) if _is(owner, "session") else None
+        processes.end(session, directory=owner_file.parent, grace_seconds=grace_seconds)
         RunDir(owner_file.parent).remove()
         swept += 1
     if swept:

@@ -9,7 +9,6 @@ import errno
 import json
 import logging
 import os
-import signal
 import sys
 import tempfile
 import threading
@@ -18,12 +17,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from qanat.contract.statuses import FailureClass
+from qanat.worker import processes
 from qanat.worker.identity import ModelIdentity, identify
 from qanat.worker.kernel.port import ExposureRefused, Kernel, KernelError, NoKeys
+from qanat.worker.run_dir import RESULT
 from qanat.worker.steps.base import StepJob
 from qanat.worker.steps.table import STEPS
 
-RESULT: Final = "result.json"
 EXIT_FAILED: Final = 3
 """The step failed and the result says why."""
 
@@ -55,6 +55,8 @@ def _job(spec: dict[str, Any], directory: Path) -> StepJob:
         supplier_id=spec["supplier_id"],
         model_id=spec["model_id"],
         version_id=spec["version_id"],
+        config=Path(spec["config_path"]),
+        settings_file=Path(spec["settings_path"]) if spec["settings_path"] else None,
     )
     return StepJob(
         task=spec["task"],
@@ -106,7 +108,7 @@ def _die_with_supervisor(descriptor: int | None) -> None:
 
     def watch() -> None:
         os.read(descriptor, 1)
-        os.killpg(0, signal.SIGKILL)
+        processes.kill_own_session()
 
     threading.Thread(target=watch, name="watch supervisor", daemon=True).start()
 

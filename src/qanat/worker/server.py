@@ -29,6 +29,7 @@ FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 5.0
 CONFLICT = 409
 COPY_BYTES = 2**20
+BEATS_PER_LEASE = 6
 
 
 class Refused(Exception):
@@ -57,7 +58,7 @@ class Server(Protocol):
     def store(self, spec: StepSpec, label: str, source: Path) -> OutputFile:
         """Upload an output; raises Refused."""
 
-    def log(self, spec: StepSpec, offset: int, text: bytes) -> int:
+    def log(self, spec: StepSpec, offset: int, text: bytes, *, patiently: bool = False) -> int:
         """Send a piece of the log; return how much the server has; raises Refused."""
 
     def commit(self, spec: StepSpec, commit: Commit) -> None:
@@ -94,7 +95,10 @@ class HttpServer:
 
     def heartbeat(self, spec: StepSpec, beat: Heartbeat) -> HeartbeatVerdict:
         """See ``Server``; tried once, for the next one comes soon."""
-        answer = self._once("POST", f"steps/{spec['step_id']}/heartbeat/", headers=_token(spec), json=beat)
+        # An answer that comes later than the next beat is worth nothing, and must not cost the lease.
+        timeout = spec["lease_seconds"] / BEATS_PER_LEASE
+        url = f"steps/{spec['step_id']}/heartbeat/"
+        answer = self._once("POST", url, headers=_token(spec), json=beat, timeout=timeout)
         return cast("HeartbeatVerdict", answer.json()["verdict"])
 
     def fetch(self, spec: StepSpec, label: str, target: Path) -> None:
@@ -126,12 +130,14 @@ class HttpServer:
 
         return cast("OutputFile", self._repeat(spec["lease_seconds"], send).json())
 
-    def log(self, spec: StepSpec, offset: int, text: bytes) -> int:
-        """See ``Server``; tried once, for the next piece comes soon."""
-        answer = self._once(
-            "POST", f"steps/{spec['step_id']}/log/", params={"offset": offset}, headers=_token(spec), content=text
-        )
-        return int(answer.json()["size"])
+    def log(self, spec: StepSpec, offset: int, text: bytes, *, patiently: bool = False) -> int:
+        """See ``Server``; tried once unless the last piece is due, for the next piece comes soon."""
+        url = f"steps/{spec['step_id']}/log/"
+        request: dict[str, Any] = {"params": {"offset": offset}, "headers": _token(spec), "content": text}
+        if patiently:
+            return int(self._try(spec["lease_seconds"], "POST", url, **request).json()["size"])
+        timeout = spec["lease_seconds"] / BEATS_PER_LEASE
+        return int(self._once("POST", url, timeout=timeout, **request).json()["size"])
 
     def commit(self, spec: StepSpec, commit: Commit) -> None:
         """See ``Server``."""

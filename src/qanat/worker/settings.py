@@ -22,6 +22,10 @@ class WorkerSettings:
     supplier_id: str | None = None
     model_id: str | None = None
     version_id: str | None = None
+    config: Path | None = None
+    """The kernel's configuration, where it is not in the model's directory under its usual name."""
+    settings_file: Path | None = None
+    """The model settings, likewise."""
     run_mode: RunMode = RunMode.V2
     """The mode that a new model gets when it registers; work of either mode is taken."""
     work_dir: Path = field(default_factory=lambda: Path(tempfile.gettempdir()) / f"qanat-worker-{os.getuid()}")
@@ -43,6 +47,8 @@ def from_environment(model_dir: Path, **given: object) -> WorkerSettings:
         "model_id": os.environ.get("OASIS_MODEL_ID"),
         "version_id": os.environ.get("OASIS_MODEL_VERSION_ID"),
     }
-    values = {name: value for name, value in read.items() if value}
-    values |= {name: value for name, value in given.items() if value is not None}  # type: ignore[misc]
+    paths = {"config": os.environ.get("OASISLMF_CONFIG"), "settings_file": os.environ.get("MODEL_SETTINGS_FILE")}
+    values: dict[str, object] = {name: value for name, value in read.items() if value}
+    values |= {name: Path(value) for name, value in paths.items() if value}
+    values |= {name: value for name, value in given.items() if value is not None}
     return WorkerSettings(model_dir=model_dir.resolve(), **values)  # type: ignore[arg-type]

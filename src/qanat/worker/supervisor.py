@@ -15,17 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import psutil
-
 from qanat.contract import labels, tasks
 from qanat.contract.statuses import FailureClass
 from qanat.contract.worker_protocol import Claim, Commit, Failure, Heartbeat, OutputFile, Resources, StepSpec
-from qanat.worker import processes
+from qanat.worker import exposure_files, memory, processes
 from qanat.worker.identity import ModelIdentity
-from qanat.worker.run_dir import RunDir
-from qanat.worker.runner import RESULT
+from qanat.worker.run_dir import RESULT, RunDir
 from qanat.worker.runners import COMMAND, Runners
-from qanat.worker.server import Refused, Server, ServerAway
+from qanat.worker.server import BEATS_PER_LEASE, Refused, Server, ServerAway
 from qanat.worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -52,15 +49,6 @@ ALLOWED_ENVIRONMENT: Final = (
     "VIRTUAL_ENV",
 )
 """What a runner inherits: no address, key or password of broker, database or storage is among it."""
-SUFFIXES: Final = {
-    "text/csv": ".csv",
-    "application/vnd.ms-excel": ".csv",
-    "application/octet-stream": ".parquet",
-    "application/gzip": ".csv.gz",
-    "application/zip": ".csv.zip",
-    "application/x-bzip2": ".csv.bz2",
-    "application/json": ".json",
-}
 EXPOSURE_NAMES: Final = {
     labels.LOCATION: "location",
     labels.ACCOUNTS: "account",
@@ -74,9 +62,11 @@ TRACEBACKS: Final = {
     tasks.RUN_ANALYSIS: (labels.RUN_TRACEBACK, "run_traceback.txt"),
 }
 """V1 has one step a phase, and its log is the phase's traceback file. In V2 the server joins the logs of all steps."""
+RSS_UNIT: Final = 1 if sys.platform == "darwin" else 1024
+"""Bytes in which the system counts a process' largest resident memory."""
 LOG_TAIL_BYTES: Final = 8_000
 LOG_PIECE_BYTES: Final = 512 * 2**10
-BEATS_PER_LEASE: Final = 6
+MEASURE_EVERY_SECONDS: Final = 1.0
 
 
 @dataclass
@@ -92,6 +82,8 @@ class Attempt:
     handed_back: threading.Event = field(default_factory=threading.Event)
     """The worker drains: the step goes back."""
     last_beat: float = field(default_factory=time.monotonic)
+    last_try: float = field(default_factory=time.monotonic)
+    oom_kills_before: int = field(default_factory=memory.oom_kills)
     peak_memory: int = 0
     cpu_seconds: float = 0.0
     log_sent: int = 0
@@ -179,7 +171,11 @@ class Supervisor:
         except OSError as error:
             self._server.fail(spec, self._no_room(spec, error))
             return
-        self._send_log(attempt, everything=True)
+        try:
+            self._send_log(attempt, everything=True)
+        except ServerAway as away:
+            # A log is not worth the step's work: what there is of it stays with the step.
+            logger.warning("The end of the log of %s is lost: %s", spec["slug"], away)
         if attempt.handed_back.is_set() and not attempt.abandoned.is_set():
             self._server.release(spec)
             return
@@ -206,9 +202,9 @@ class Supervisor:
             attempt.run_dir.belongs_to(process.pid)
             if attempt.abandoned.is_set() or attempt.handed_back.is_set():
                 self._end(attempt, grace_seconds=1.0)
-            exit_code = process.wait()
+            exit_code = _wait(attempt, process)
             # Whatever the step left running has no business any more.
-            processes.end(process.pid, grace_seconds=self._settings.kill_after_seconds)
+            self._end(attempt, grace_seconds=self._settings.kill_after_seconds)
             return exit_code
         finally:
             runner.close()
@@ -218,12 +214,11 @@ class Supervisor:
         for number, file in enumerate(attempt.spec["inputs"]):
             label = file["label"]
             name = EXPOSURE_NAMES.get(label)
-            if name is not None:
-                name += SUFFIXES.get(file["content_type"], Path(file["filename"]).suffix)
-            else:
-                name = f"{number}-{Path(file['filename']).name}"
-            target = attempt.run_dir.inputs / name
+            target = attempt.run_dir.inputs / f"{number}-{Path(file['filename']).name}"
             self._server.fetch(attempt.spec, label, target)
+            if name is not None:
+                suffix = exposure_files.suffix(target, filename=file["filename"], content_type=file["content_type"])
+                target = target.rename(target.with_name(name + suffix))
             inputs[label] = target
         return inputs
 
@@ -241,6 +236,8 @@ class Supervisor:
             "supplier_id": self._model.supplier_id,
             "model_id": self._model.model_id,
             "version_id": self._model.version_id,
+            "config_path": str(self._model.config_path),
+            "settings_path": str(self._model.settings_path) if self._model.settings_path else None,
             "supervisor_fd": supervisor_fd,
         }
         path = attempt.run_dir.path / "spec.json"
@@ -251,8 +248,11 @@ class Supervisor:
         """Keep the lease alive until the attempt ends; do what the server answers."""
         spec = attempt.spec
         every = spec["lease_seconds"] / BEATS_PER_LEASE
-        while not attempt.ended.wait(every):
+        while not attempt.ended.wait(min(every, MEASURE_EVERY_SECONDS)):
             self._measure(attempt)
+            if time.monotonic() - attempt.last_try < every:
+                continue
+            attempt.last_try = time.monotonic()
             try:
                 beat = Heartbeat(fence=spec["fence"], resources=attempt.resources())
                 verdict = self._server.heartbeat(spec, beat)
@@ -275,7 +275,7 @@ class Supervisor:
     @staticmethod
     def _end(attempt: Attempt, *, grace_seconds: float) -> None:
         if attempt.process is not None:
-            processes.end(attempt.process.pid, grace_seconds=grace_seconds)
+            processes.end(attempt.process.pid, directory=attempt.run_dir.path, grace_seconds=grace_seconds)
 
     @staticmethod
     def _measure(attempt: Attempt) -> None:
@@ -293,7 +293,7 @@ class Supervisor:
                 piece = log.read(LOG_PIECE_BYTES)
             if not piece:
                 return
-            attempt.log_sent = self._server.log(attempt.spec, attempt.log_sent, piece)
+            attempt.log_sent = self._server.log(attempt.spec, attempt.log_sent, piece, patiently=everything)
             if not everything:
                 return
 
@@ -318,11 +318,15 @@ class Supervisor:
     def _failure(self, attempt: Attempt, result: dict[str, Any], exit_code: int, outputs: list[OutputFile]) -> Failure:
         ended_by = -exit_code if exit_code < 0 else None
         slug = attempt.spec["slug"]
-        if "failure_class" in result:
+        short = memory.oom_kills() > attempt.oom_kills_before
+        if short and result.get("failure_class", FailureClass.MODEL) == FailureClass.MODEL:
+            failure_class = FailureClass.OUT_OF_MEMORY
+            message = f"The host ran out of memory while '{slug}' ran, and killed one of its processes."
+        elif "failure_class" in result:
             failure_class, message = result["failure_class"], result["message"]
         elif ended_by == signal.SIGKILL:
-            failure_class = FailureClass.OUT_OF_MEMORY if _memory_was_short(attempt) else FailureClass.WORKER_LOST
-            message = f"'{slug}' was killed from outside, for want of memory or by hand."
+            failure_class = FailureClass.WORKER_LOST
+            message = f"'{slug}' was killed from outside."
         elif ended_by is not None:
             failure_class = FailureClass.MODEL
             message = f"'{slug}' was ended by signal {ended_by} ({signal.Signals(ended_by).name})."
@@ -364,9 +368,14 @@ def _environment() -> dict[str, str]:
     return {**allowed, "PATH": path, "PYTHONUNBUFFERED": "1"}
 
 
-def _memory_was_short(attempt: Attempt) -> bool:
-    """Say whether the attempt had most of the host's memory when it was killed."""
-    return attempt.peak_memory > psutil.virtual_memory().total / 2
+def _wait(attempt: Attempt, process: "subprocess.Popen[bytes]") -> int:
+    """Wait for the runner and note what it and all that it waited for have used; return its exit code."""
+    if process.returncode is None:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        attempt.cpu_seconds = max(attempt.cpu_seconds, used.ru_utime + used.ru_stime)
+        attempt.peak_memory = max(attempt.peak_memory, used.ru_maxrss * RSS_UNIT)
+    return process.returncode
 
 
 def _tail(path: Path) -> str:

@@ -1,8 +1,9 @@
 """The versions that a worker reports of its software (wire contract, section 5.1)."""
 
-from importlib import metadata, resources
+from importlib import metadata
 
 from qanat import __version__
+from qanat.contract.oed import latest_schema_version
 
 
 def versions() -> dict[str, str]:
@@ -13,7 +14,7 @@ def versions() -> dict[str, str]:
         "ktools": _distribution("oasislmf"),
         "platform": __version__,
         "ods-tools": _distribution("ods-tools"),
-        "oed-schema": _latest_oed_schema(),
+        "oed-schema": latest_schema_version(),
     }
 
 
@@ -22,16 +23,3 @@ def _distribution(name: str) -> str:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return "not installed"
-
-
-def _latest_oed_schema() -> str:
-    try:
-        names = [item.name for item in resources.files("ods_tools").joinpath("data").iterdir()]
-    except ModuleNotFoundError:
-        return "not installed"
-    found = [
-        name.removeprefix("OpenExposureData_").removesuffix("Spec.json")
-        for name in names
-        if name.startswith("OpenExposureData_")
-    ]
-    return max(found, key=lambda version: tuple(map(int, version.split("."))), default="not installed")

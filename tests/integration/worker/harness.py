@@ -8,7 +8,7 @@ from pathlib import Path
 from qanat.contract import labels
 from qanat.domain.run_plan import RunPlan
 from qanat.worker.identity import identify
-from qanat.worker.runner import RESULT
+from qanat.worker.run_dir import RESULT
 
 
 class StepFailed(Exception):
@@ -33,6 +33,8 @@ def run_plan(plan: RunPlan, *, model_dir: Path, inputs: dict[str, Path], directo
             "parameters": {},
             "inputs": {label: str(files[label]) for label in wanted},
             "model_dir": str(model_dir),
+            "config_path": str(model.config_path),
+            "settings_path": str(model.settings_path) if model.settings_path else None,
             "supplier_id": model.supplier_id,
             "model_id": model.model_id,
             "version_id": model.version_id,

@@ -54,9 +54,10 @@ class OasisKernel:
         return bool(self._parameters.get("exposure_pre_analysis_module"))
 
     @property
-    def model_data(self) -> Path:
-        """The directory that the configuration names."""
-        return Path(self._parameters["model_data_dir"])
+    def model_data(self) -> Path | None:
+        """The directory that the configuration names, if it does."""
+        named = self._parameters.get("model_data_dir")
+        return Path(named) if named else None
 
     def generate_inputs(self, job: InputsJob) -> None:
         """Run ``generate_oasis_files``, hooks included."""

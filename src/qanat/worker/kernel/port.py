@@ -57,8 +57,8 @@ class Kernel(Protocol):
         """Whether the model brings a pre-analysis hook."""
 
     @property
-    def model_data(self) -> Path:
-        """The model's data directory."""
+    def model_data(self) -> Path | None:
+        """The model's data directory, if its configuration names one."""
 
     def generate_inputs(self, job: InputsJob) -> None:
         """Do the whole of input generation."""

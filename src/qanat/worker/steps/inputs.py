@@ -26,12 +26,7 @@ PARQUET_MAGIC: Final = b"PAR1"
 
 def prepare_params(job: StepJob) -> None:
     """G1: see early, and without the kernel, what would fail late."""
-    job.read_json(labels.SETTINGS)
-    job.read_json(labels.CURRENCY)
-    for label in EXPOSURE:
-        path = job.inputs.get(label)
-        if path is not None:
-            _check_readable(label, path)
+    _check_inputs(job)
 
 
 def pre_analysis(job: StepJob) -> None:
@@ -100,6 +95,7 @@ def write_files(job: StepJob) -> None:
 
 def whole(job: StepJob) -> None:
     """V1: all of input generation."""
+    _check_inputs(job)
     inputs = _inputs_job(job, job.work / "input")
     try:
         job.kernel().generate_inputs(inputs)
@@ -141,6 +137,20 @@ def _inputs_job(job: StepJob, directory: Path) -> InputsJob:
     )
 
 
+def _check_inputs(job: StepJob) -> None:
+    """Refuse what the kernel would stumble over.
+
+    Raises:
+        ExposureRefused: a file is plainly not what its name says.
+    """
+    job.read_json(labels.SETTINGS)
+    job.read_json(labels.CURRENCY)
+    for label in EXPOSURE:
+        path = job.inputs.get(label)
+        if path is not None:
+            _check_readable(label, path)
+
+
 def _check_readable(label: str, path: Path) -> None:
     """Refuse a file that is plainly not what its name says.
 
@@ -159,18 +169,33 @@ def _check_readable(label: str, path: Path) -> None:
 
 
 def _concatenate(parts: list[Path], target: Path) -> None:
-    """Join CSV files that share a header; parts may be missing or empty."""
-    header: bytes | None = None
+    """Join CSV files, by name of column where their headers differ; parts may be missing or empty."""
+    headers = {part: header for part in parts if part.is_file() and (header := _header(part))}
+    if len({tuple(header) for header in headers.values()}) > 1:
+        _join_by_column(headers, target)
+        return
     with target.open("wb") as joined:
-        for part in parts:
-            if not part.is_file():
-                continue
+        for number, part in enumerate(headers):
             with part.open("rb") as stream:
                 first = stream.readline()
-                if header is None and first.strip():
-                    header = first
+                if number == 0:
                     joined.write(first)
                 shutil.copyfileobj(stream, joined)
+
+
+def _join_by_column(headers: dict[Path, list[str]], target: Path) -> None:
+    columns = list(dict.fromkeys(column for header in headers.values() for column in header))
+    with target.open("w", newline="", encoding="utf-8") as joined:
+        writer = csv.DictWriter(joined, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        for part in headers:
+            with part.open(newline="", encoding="utf-8") as stream:
+                writer.writerows(csv.DictReader(stream))
+
+
+def _header(path: Path) -> list[str]:
+    with path.open(newline="", encoding="utf-8") as stream:
+        return next(csv.reader(stream), [])
 
 
 def _location_ids(path: Path) -> set[str]:

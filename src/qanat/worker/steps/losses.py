@@ -119,6 +119,5 @@ def _unpacked(job: StepJob) -> LossesJob:
     """Unpack the run directory, with the links to this host's copy of the model's data."""
     losses = _losses_job(job)
     job.unpack(labels.RUN_DIRECTORY, losses.run_directory)
-    data = job.model.config_path.parent / job.model.config["model_data_dir"]
-    archives.restore_links(losses.run_directory, data=data.resolve())
+    archives.restore_links(losses.run_directory, data=job.kernel().model_data)
     return losses

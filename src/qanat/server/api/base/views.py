@@ -1,6 +1,6 @@
 """Health, tokens, and what this server is (wire contract, section 1.2)."""
 
-from importlib import metadata, resources
+from importlib import metadata
 from typing import Any
 
 from celery import current_app
@@ -19,6 +19,7 @@ from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import RefreshToken as Refresh
 
 from qanat import __version__
+from qanat.contract.oed import latest_schema_version
 
 CHALLENGE = 'Bearer realm="api"'
 
@@ -86,7 +87,7 @@ class ServerInfo(APIView):
             "ACCESS_TOKEN_LIFETIME": str(server.access_token_lifetime.total_seconds()),
             "REFRESH_TOKEN_LIFETIME": str(server.refresh_token_lifetime.total_seconds()),
         }
-        components = {"ods_version": _version_of("ods-tools"), "oed_version": _latest_oed_schema()}
+        components = {"ods_version": _version_of("ods-tools"), "oed_version": latest_schema_version()}
         return Response({"version": __version__, "config": config, "components": components})
 
 
@@ -95,17 +96,6 @@ def _version_of(distribution: str) -> str:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return "not installed"
-
-
-def _latest_oed_schema() -> str:
-    try:
-        names = [item.name for item in resources.files("ods_tools").joinpath("data").iterdir()]
-    except ModuleNotFoundError:
-        return "not installed"
-    versions = [
-        n.removeprefix("OpenExposureData_").removesuffix("Spec.json") for n in names if "OpenExposureData_" in n
-    ]
-    return max(versions, key=lambda version: tuple(map(int, version.split("."))))
 
 
 class TokenView(Public):
