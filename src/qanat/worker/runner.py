@@ -16,14 +16,17 @@ import traceback
 from pathlib import Path
 from typing import Any, Final
 
+from qanat.contract import tasks
 from qanat.contract.statuses import FailureClass
-from qanat.worker import processes
+from qanat.worker import processes, tool_server
 from qanat.worker.identity import ModelIdentity, identify
 from qanat.worker.kernel.port import ExposureRefused, Kernel, KernelError, NoKeys
 from qanat.worker.run_dir import RESULT
 from qanat.worker.steps.base import StepJob
 from qanat.worker.steps.table import STEPS
 
+NEEDS_TOOLS: Final = frozenset({tasks.RUN_ANALYSIS, tasks.GENERATE_LOSSES_CHUNK, tasks.GENERATE_LOSSES_OUTPUT})
+"""Tasks in which the kernel's run script starts its tools."""
 EXIT_FAILED: Final = 3
 """The step failed and the result says why."""
 
@@ -31,6 +34,8 @@ EXIT_FAILED: Final = 3
 def main(spec_path: Path) -> int:
     """Run the step that a spec describes; return the exit code."""
     spec = json.loads(spec_path.read_text())
+    if spec["task"] in NEEDS_TOOLS:
+        tool_server.start(spec_path.parent)  # It forks, so it comes before the first thread.
     _die_with_supervisor(spec.get("supervisor_fd"))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stdout)
     directory = spec_path.parent
@@ -114,8 +119,10 @@ def _die_with_supervisor(descriptor: int | None) -> None:
 
 
 def _wait_warm() -> Path:
-    """Import the kernel, wait for the order to run a step, and take up its directory, log and temporary folder."""
+    """Import kernel and tools, wait for an order, and take up its directory, log and temporary folder."""
     from qanat.worker.kernel import oasislmf  # noqa: F401, PLC0415 - that is what being warm means
+
+    tool_server.load()
 
     line = sys.stdin.readline()
     if not line:
