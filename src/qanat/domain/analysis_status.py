@@ -1,6 +1,6 @@
 """How the status of an analysis changes: one table, read by everything that needs to know.
 
-The diagram in ``docs/reference/statuses.md`` is drawn from the tables here (``qanat.domain.diagrams``) and compared
+The diagram in ``docs/reference/statuses.md`` is drawn from the tables here (``scripts/diagrams.py``) and compared
 with them in the checks.
 """
 

@@ -35,7 +35,7 @@ def main(spec_path: Path) -> int:
     """Run the step that a spec describes; return the exit code."""
     spec = json.loads(spec_path.read_text())
     if spec["task"] in NEEDS_TOOLS:
-        tool_server.start(spec_path.parent)  # It forks, so it comes before the first thread.
+        tool_server.start(spec_path.parent, tool_server.load())  # It forks, so it comes before the first thread.
     _die_with_supervisor(spec.get("supervisor_fd"))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stdout)
     directory = spec_path.parent

@@ -45,15 +45,14 @@ class Order(TypedDict):
     umask: int
 
 
-def start(directory: Path) -> None:
-    """Import the tools, fork the server, and put the shims first on this process' PATH.
+def start(directory: Path, tools: Tools) -> None:
+    """Fork the server of tools that are imported, and put their shims first on this process' PATH.
 
     To be called before this process has a second thread: a fork copies only the one that calls. Elsewhere than on Linux
     nothing happens, for there a fork of a process with such libraries is not safe.
     """
     if sys.platform != "linux":
         return
-    tools = load()
     address = directory / SOCKET
     # A socket's address has room for some hundred characters only, so it is named from within its folder.
     before = Path.cwd()
