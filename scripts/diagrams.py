@@ -9,15 +9,18 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from qanat.contract.statuses import AnalysisStatus, RunKind, RunMode, StepState
 from qanat.domain import analysis_status, run_plan, step_state
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "statuses.md"
 CHUNKS = 2
+Pair = TypeVar("Pair", bound=tuple[str, str])
+"""State and event."""
 
 
-def state_diagram(transitions: Mapping[tuple[str, str], str], *, first: str) -> str:
+def state_diagram(transitions: Mapping[Pair, str], *, first: str) -> str:
     """Return a Mermaid state diagram of a table; events between the same two states share an arrow."""
     arrows: dict[tuple[str, str], list[str]] = {}
     for (before, event), after in transitions.items():
@@ -83,7 +86,7 @@ def drawn(page: str) -> str:
     return page
 
 
-def _finals(transitions: Mapping[tuple[str, str], str]) -> list[str]:
+def _finals(transitions: Mapping[Pair, str]) -> list[str]:
     starts = {before for before, _ in transitions}
     return [state for state in dict.fromkeys(transitions.values()) if state not in starts]
 

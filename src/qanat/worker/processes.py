@@ -20,7 +20,7 @@ POLL_SECONDS = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What a session uses: resident memory now (bytes) and CPU time of its living processes so far (seconds)."""
+    """What a session uses: its share of memory now (bytes) and CPU time of its living processes so far (seconds)."""
 
     memory_bytes: int
     cpu_seconds: float
@@ -62,12 +62,21 @@ def usage(session: int) -> Usage:
     for process in members(session):
         try:
             with process.oneshot():
-                memory += process.memory_info().rss
+                memory += _memory(process)
                 times = process.cpu_times()
                 cpu += times.user + times.system + times.children_user + times.children_system
         except psutil.Error:
             continue
     return Usage(memory_bytes=memory, cpu_seconds=cpu)
+
+
+def _memory(process: psutil.Process) -> int:
+    """Return a process' share of memory in bytes: what forks have in common counts once among them."""
+    try:
+        lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()
+    except OSError:  # no Linux, or it has just ended
+        return int(process.memory_info().rss)
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
 def end(

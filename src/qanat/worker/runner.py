@@ -1,8 +1,8 @@
-"""The child that runs one step: ``python -m qanat.worker.runner SPEC.json``, or ``--warm`` to wait for its order.
+"""The child that runs one step: a fork of the zygote, or ``python -m qanat.worker.runner SPEC.json DESCRIPTOR``.
 
 It leads a session of its own, so that the kernel's run script, which on failure kills its whole process group, can kill
-nothing else, and so that whoever supervises it can end everything that the step started. It watches a pipe: when the
-supervisor is gone, the session goes too.
+nothing else, and so that whoever supervises it can end everything that the step started. It watches a pipe or socket
+(DESCRIPTOR): when the supervisor is gone, the session goes too.
 """
 
 import errno
@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import sys
-import tempfile
 import threading
 import traceback
 from pathlib import Path
@@ -31,12 +30,18 @@ EXIT_FAILED: Final = 3
 """The step failed and the result says why."""
 
 
-def main(spec_path: Path) -> int:
-    """Run the step that a spec describes; return the exit code."""
+def main(spec_path: Path, *, watch: threading.Thread, tools: tool_server.Tools | None = None) -> int:
+    """Run the step that a spec describes; return the exit code.
+
+    Args:
+        spec_path: the spec, in the attempt's directory.
+        watch: ends this process' session when the supervisor is gone; not started yet.
+        tools: the kernel's tools where they are imported already.
+    """
     spec = json.loads(spec_path.read_text())
     if spec["task"] in NEEDS_TOOLS:
-        tool_server.start(spec_path.parent, tool_server.load())  # It forks, so it comes before the first thread.
-    _die_with_supervisor(spec.get("supervisor_fd"))
+        tool_server.start(spec_path.parent, tools or tool_server.load())  # It forks, so it precedes the first thread.
+    watch.start()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stdout)
     directory = spec_path.parent
     job = _job(spec, directory)
@@ -106,38 +111,11 @@ def _failure(error: Exception) -> dict[str, Any]:
     }
 
 
-def _die_with_supervisor(descriptor: int | None) -> None:
-    """End the whole session when the other end of the pipe closes."""
-    if descriptor is None:
-        return
-
-    def watch() -> None:
-        os.read(descriptor, 1)
-        processes.kill_own_session()
-
-    threading.Thread(target=watch, name="watch supervisor", daemon=True).start()
-
-
-def _wait_warm() -> Path:
-    """Import kernel and tools, wait for an order, and take up its directory, log and temporary folder."""
-    from qanat.worker.kernel import oasislmf  # noqa: F401, PLC0415 - that is what being warm means
-
-    tool_server.load()
-
-    line = sys.stdin.readline()
-    if not line:
-        sys.exit(0)
-    order = json.loads(line)
-    log = os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    for stream in (1, 2):
-        os.dup2(log, stream)
-    os.close(log)
-    os.environ["TMPDIR"] = order["temporary"]
-    tempfile.tempdir = None
-    spec = Path(order["spec"])
-    os.chdir(spec.parent)
-    return spec
+def _die_with(descriptor: int) -> None:
+    """End the whole session when the other end of a pipe closes."""
+    os.read(descriptor, 1)
+    processes.kill_own_session()
 
 
 if __name__ == "__main__":
-    sys.exit(main(_wait_warm() if sys.argv[1] == "--warm" else Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), watch=threading.Thread(target=_die_with, args=(int(sys.argv[2]),), daemon=True)))

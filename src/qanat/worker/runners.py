@@ -1,20 +1,26 @@
-"""Runners: a process for each step, and one kept warm while a run is under way.
+"""Runners: a process for each step, forked from a warm one while runs are under way.
 
-To import the kernel takes several seconds of one core. While a step runs on another core, the next step's runner does
-that already; it is as fresh as any (a process, session and environment of its own), only early. One that nobody needs
-for a while is ended, so that an idle worker stays small.
+To import the kernel takes several seconds of one core. The first step of a run needs no kernel; while it is done, a
+zygote imports all that the others need, and their runners are forks of it: sessions, environments and directories of
+their own, only without the wait. One that nobody needs for a while is ended, so that an idle worker stays small. Where
+a process cannot be forked safely, or the zygote has died, a runner is started afresh: the same step, only later.
 """
 
-import json
+import logging
 import os
+import select
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Final
+from typing import Final, Protocol
 
 from qanat.contract import tasks
+from qanat.worker.fork_server import RSS_UNIT, Ended, Forked, Order, ServerGone, hand_to_child
+
+logger = logging.getLogger(__name__)
 
 NEEDS_KERNEL: Final = frozenset(
     {
@@ -27,123 +33,224 @@ NEEDS_KERNEL: Final = frozenset(
         tasks.GENERATE_LOSSES_OUTPUT,
     }
 )
-BEFORE_KERNEL: Final = frozenset(
-    {
-        tasks.PREPARE_INPUT_GENERATION_PARAMS,
-        tasks.PREPARE_KEYS_FILE_CHUNK,
-        tasks.PREPARE_LOSSES_GENERATION_PARAMS,
-        tasks.PREPARE_LOSSES_GENERATION_DIRECTORY,
-        tasks.GENERATE_LOSSES_CHUNK,
-    }
-)
-"""Tasks after which the same run needs the kernel again."""
-COMMAND: Final = (sys.executable, "-m", "qanat.worker.runner")
+BEFORE_KERNEL: Final = frozenset({tasks.PREPARE_INPUT_GENERATION_PARAMS, tasks.PREPARE_LOSSES_GENERATION_PARAMS})
+"""Tasks after which the same run needs the kernel."""
+COMMAND: Final = (sys.executable, "-P", "-m", "qanat.worker.runner")
+ZYGOTE: Final = (sys.executable, "-P", "-m", "qanat.worker.zygote")
+RUN_STEP: Final = "run-step"
+CAN_FORK: Final = sys.platform == "linux"
 WARM_FOR_SECONDS: Final = 60.0
+UMASK: Final = 0o077
+"""What a model makes is for the worker's eyes only."""
+LOST: Final = Ended(exit_code=-9, cpu_seconds=0.0, peak_memory_bytes=0)
+"""What becomes of a runner whose zygote is killed: it is killed too, and its step is given to another."""
 
 
-class Runner:
-    """A process that runs one step; ``close`` when it has ended, or is not wanted any more."""
-
-    def __init__(self, *, command: tuple[str, ...], environment: Mapping[str, str], warm: bool) -> None:
-        """Prepare a runner; a warm one starts at once, imports the kernel and waits."""
-        self.supervisor_fd, self._held_fd = os.pipe()
-        self._command = command
-        self._environment = dict(environment)
-        self.process: subprocess.Popen[bytes] | None = None
-        if warm:
-            self.process = self._spawn([*command, "--warm"], stdin=subprocess.PIPE)
-
-    def start(self, spec_path: Path, *, log: Path, temporary: Path) -> "subprocess.Popen[bytes]":
-        """Run the step of a spec in its directory, with its log and its folder for temporary files."""
-        if self.process is None:
-            with log.open("ab") as stream:
-                self._environment["TMPDIR"] = str(temporary)
-                self.process = self._spawn([*self._command, str(spec_path)], stdout=stream, cwd=spec_path.parent)
-        else:
-            order = {"spec": str(spec_path), "log": str(log), "temporary": str(temporary)}
-            assert self.process.stdin is not None  # noqa: S101 - for the type checker
-            try:
-                self.process.stdin.write(json.dumps(order).encode() + b"\n")
-                self.process.stdin.close()
-            except BrokenPipeError:
-                self.process.wait()  # It died before its time; its exit code says how.
-        return self.process
+class Runner(Protocol):
+    """A process that runs a step, in a session of its own; ``close`` ends it."""
 
     @property
-    def alive(self) -> bool:
-        """Whether a warm runner still waits."""
-        return self.process is not None and self.process.poll() is None
+    def pid(self) -> int:
+        """The process, which is also its session."""
+
+    def wait(self) -> Ended:
+        """Wait for its end."""
 
     def close(self) -> None:
         """Let go: a runner that still lives ends itself."""
-        for descriptor in (self.supervisor_fd, self._held_fd):
-            os.close(descriptor)
 
-    def _spawn(
-        self,
-        command: list[str],
-        *,
-        stdin: int = subprocess.DEVNULL,
-        stdout: int | IO[bytes] = subprocess.DEVNULL,
-        cwd: Path | None = None,
-    ) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(  # noqa: S603 - our own runner
-            command,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=subprocess.STDOUT,
-            cwd=cwd,
-            env=self._environment,
-            pass_fds=(self.supervisor_fd,),
-            start_new_session=True,
+
+class Spawned:
+    """A runner that was started afresh."""
+
+    def __init__(self, command: tuple[str, ...], spec: Path, *, log: Path, environment: Mapping[str, str]) -> None:
+        """Start the runner of a step in its directory."""
+        alive, self._held = os.pipe()
+        try:
+            with log.open("ab") as stream:
+                self._process = subprocess.Popen(  # noqa: S603 - our own runner
+                    [*command, str(spec), str(alive)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=stream,
+                    stderr=subprocess.STDOUT,
+                    cwd=spec.parent,
+                    env=environment,
+                    pass_fds=(alive,),
+                    start_new_session=True,
+                )
+        except OSError:
+            os.close(self._held)
+            raise
+        finally:
+            os.close(alive)
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
+    def wait(self) -> Ended:
+        """Wait for its end; the CPU time is its own and that of all it has waited for."""
+        _, status, used = os.wait4(self._process.pid, 0)
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        return Ended(
+            exit_code=self._process.returncode,
+            cpu_seconds=used.ru_utime + used.ru_stime,
+            peak_memory_bytes=used.ru_maxrss * RSS_UNIT,
         )
+
+    def close(self) -> None:
+        """Close the pipe that the runner watches."""
+        os.close(self._held)
+
+
+class FromZygote:
+    """A runner that was forked."""
+
+    def __init__(self, forked: Forked, ended: Callable[[], None]) -> None:
+        """Wrap the fork; ``ended`` is told when it is let go."""
+        self._forked = forked
+        self._ended = ended
+        self.pid = forked.pid
+
+    def wait(self) -> Ended:
+        """Wait for its end."""
+        try:
+            return self._forked.wait()
+        except ServerGone:
+            logger.warning("The zygote is gone, and with it the step that it ran")
+            return LOST
+
+    def close(self) -> None:
+        """Close the connection that the runner watches."""
+        self._forked.close()
+        self._ended()
+
+
+class Zygote:
+    """The warm process."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        """Start it; it is of use at once, and quick when it has imported all."""
+        self._ready = False
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - our own zygote
+                [*ZYGOTE, str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env=environment,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+            )
+
+    @property
+    def alive(self) -> bool:
+        """Whether it lives."""
+        return self._process.poll() is None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is warm, of which it sends word."""
+        if not self._ready and select.select([self._control], [], [], 0)[0]:
+            self._ready = bool(self._control.recv(1))
+        return self._ready
+
+    def fork(self, spec: Path, *, log: Path, environment: Mapping[str, str]) -> Forked:
+        """Fork the runner of a step in its directory.
+
+        Raises:
+            ServerGone: the zygote has died.
+        """
+        order = Order(argv=[RUN_STEP, str(spec)], cwd=str(spec.parent), environment=dict(environment), umask=UMASK)
+        with log.open("ab") as stream, Path(os.devnull).open("rb") as nothing:
+            return hand_to_child(self._control, order, [nothing.fileno(), stream.fileno(), stream.fileno()])
+
+    def close(self) -> None:
+        """End it, and what it has forked."""
+        self._control.close()
+        self._process.wait()
 
 
 class Runners:
-    """Hands out runners and keeps at most one warm."""
+    """Starts runners, and keeps a zygote while runs are under way."""
 
-    def __init__(self, *, environment: Mapping[str, str], command: tuple[str, ...] = COMMAND) -> None:
-        """Start runners with ``command`` in ``environment``."""
+    def __init__(
+        self, *, environment: Mapping[str, str], command: tuple[str, ...] = COMMAND, fork: bool = CAN_FORK
+    ) -> None:
+        """Start runners in ``environment``: forks where that is possible and pays, else with ``command``."""
         self._environment = environment
         self._command = command
+        self._fork = fork
         self._lock = threading.Lock()
-        self._warm: Runner | None = None
+        self._zygote: Zygote | None = None
+        self._forks = 0
         self._expiry: threading.Timer | None = None
 
-    def take(self, task: str) -> Runner:
-        """Return a runner: the warm one for a task that needs the kernel; warm the next where such a task follows."""
-        taken: Runner | None = None
-        with self._lock:
-            if task in NEEDS_KERNEL and self._warm is not None:
-                taken, self._warm = self._warm, None
-        if taken is not None and not taken.alive:
-            taken.close()
-            taken = None
-        runner = taken or Runner(command=self._command, environment=self._environment, warm=False)
-        if task in BEFORE_KERNEL:
-            self._prepare()
-        return runner
+    def start(self, task: str, spec: Path, *, log: Path, temporary: Path) -> Runner:
+        """Start the runner of a step.
+
+        Args:
+            task: the step's Celery task.
+            spec: its description, in its directory.
+            log: where its output goes.
+            temporary: its folder for temporary files.
+
+        Raises:
+            OSError: the log cannot be written, or no process can be started.
+        """
+        environment = {**self._environment, "TMPDIR": str(temporary)}
+        zygote = self._take(task)
+        if zygote is None:
+            return Spawned(self._command, spec, log=log, environment=environment)
+        try:
+            return FromZygote(zygote.fork(spec, log=log, environment=environment), self._give_back)
+        except ServerGone:
+            logger.warning("The zygote is gone; the step starts afresh")
+            self._give_back()
+            return Spawned(self._command, spec, log=log, environment=environment)
+        except OSError:
+            self._give_back()
+            raise
 
     def close(self) -> None:
-        """End the warm runner."""
+        """End the zygote, and whatever it has forked."""
         with self._lock:
-            warm, self._warm = self._warm, None
-            if self._expiry is not None:
-                self._expiry.cancel()
-        if warm is not None:
-            if warm.process is not None:
-                warm.process.kill()
-                warm.process.wait()
-                if warm.process.stdin is not None:
-                    warm.process.stdin.close()
-            warm.close()
+            self._end()
 
-    def _prepare(self) -> None:
+    def _take(self, task: str) -> Zygote | None:
+        """Return the zygote if the task's runner is to be a fork; it is started where a run has begun."""
+        if not self._fork:
+            return None
         with self._lock:
-            if self._warm is None:
-                self._warm = Runner(command=self._command, environment=self._environment, warm=True)
+            if self._zygote is not None and not self._zygote.alive:
+                self._end()
+            if self._zygote is None and task in NEEDS_KERNEL | BEFORE_KERNEL:
+                self._zygote = Zygote(self._environment)
+            if self._zygote is None or not (task in NEEDS_KERNEL or self._zygote.ready):
+                return None
+            self._forks += 1
             if self._expiry is not None:
                 self._expiry.cancel()
-            self._expiry = threading.Timer(WARM_FOR_SECONDS, self.close)
-            self._expiry.daemon = True
-            self._expiry.start()
+            return self._zygote
+
+    def _give_back(self) -> None:
+        """Note that a fork has ended; after the last one the zygote is kept for a while."""
+        with self._lock:
+            self._forks -= 1
+            if self._forks == 0:
+                self._expiry = threading.Timer(WARM_FOR_SECONDS, self._expire)
+                self._expiry.daemon = True
+                self._expiry.start()
+
+    def _expire(self) -> None:
+        with self._lock:
+            if self._forks == 0:
+                self._end()
+
+    def _end(self) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()
+        if self._zygote is not None:
+            self._zygote.close()
+        self._zygote = self._expiry = None

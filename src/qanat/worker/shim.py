@@ -2,7 +2,8 @@
 
 Hands arguments, environment, working directory and standard streams to the step's tool server (``tool_server``), which
 runs the tool in a fork of itself, and ends as the tool ends: with its exit code, or by the same signal. Where the
-server is gone the real tool takes over. Standard library only, and little of it: it starts some fifty times a step.
+server is gone the real tool takes over. It starts some fifty times a step, so it imports next to nothing: not even
+``fork_server``, whose protocol it speaks.
 """
 
 import json
@@ -10,6 +11,10 @@ import os
 import signal
 import socket
 import sys
+
+STARTED_BYTES = 4
+ENDED_BYTES = 20
+EXIT_CODE_BYTES = 4
 
 
 def main(server: str, real: str, argv: list[str]) -> int:
@@ -26,15 +31,16 @@ def main(server: str, real: str, argv: list[str]) -> int:
         os.chdir(cwd)
         os.execv(os.path.join(real, argv[0]), [os.path.join(real, argv[0]), *argv[1:]])  # noqa: PTH118, S606 - as asked
     body = json.dumps({"argv": argv, "cwd": cwd, "environment": dict(os.environ), "umask": umask}).encode()
-    socket.send_fds(connection, [len(body).to_bytes(4, "big")], [0, 1, 2])
-    connection.sendall(body)
+    socket.send_fds(connection, [b"."], [0, 1, 2])
+    connection.sendall(len(body).to_bytes(4, "big") + body)
     # The tool has its own now; held here, they would keep pipes open that it closes.
     os.close(0)
     os.close(1)
-    answer = connection.recv(4)
-    if not answer:
+    connection.recv(STARTED_BYTES, socket.MSG_WAITALL)
+    answer = connection.recv(ENDED_BYTES, socket.MSG_WAITALL)
+    if len(answer) < ENDED_BYTES:
         os.kill(os.getpid(), signal.SIGKILL)  # The server is gone, and the tool with it.
-    code = int.from_bytes(answer, "big", signed=True)
+    code = int.from_bytes(answer[:EXIT_CODE_BYTES], "big", signed=True)
     if code < 0:
         signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)

@@ -13,7 +13,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from qanat.contract import labels, tasks
 from qanat.contract.statuses import FailureClass
@@ -21,12 +21,9 @@ from qanat.contract.worker_protocol import Claim, Commit, Failure, Heartbeat, Ou
 from qanat.worker import exposure_files, memory, processes
 from qanat.worker.identity import ModelIdentity
 from qanat.worker.run_dir import RESULT, RunDir
-from qanat.worker.runners import COMMAND, Runners
+from qanat.worker.runners import Runners
 from qanat.worker.server import BEATS_PER_LEASE, Refused, Server, ServerAway
 from qanat.worker.settings import WorkerSettings
-
-if TYPE_CHECKING:
-    import subprocess
 
 logger = logging.getLogger(__name__)
 
@@ -62,8 +59,6 @@ TRACEBACKS: Final = {
     tasks.RUN_ANALYSIS: (labels.RUN_TRACEBACK, "run_traceback.txt"),
 }
 """V1 has one step a phase, and its log is the phase's traceback file. In V2 the server joins the logs of all steps."""
-RSS_UNIT: Final = 1 if sys.platform == "darwin" else 1024
-"""Bytes in which the system counts a process' largest resident memory."""
 LOG_TAIL_BYTES: Final = 8_000
 LOG_PIECE_BYTES: Final = 512 * 2**10
 MEASURE_EVERY_SECONDS: Final = 1.0
@@ -75,7 +70,8 @@ class Attempt:
 
     spec: StepSpec
     run_dir: RunDir
-    process: "subprocess.Popen[bytes] | None" = None
+    session: int | None = None
+    """The runner's process, which leads the session of all that the step starts."""
     ended: threading.Event = field(default_factory=threading.Event)
     abandoned: threading.Event = field(default_factory=threading.Event)
     """The step is no longer ours: nothing is reported."""
@@ -97,13 +93,13 @@ class Supervisor:
     """Runs steps, one at a time in each thread that calls ``run``."""
 
     def __init__(
-        self, *, settings: WorkerSettings, model: ModelIdentity, server: Server, command: tuple[str, ...] | None = None
+        self, *, settings: WorkerSettings, model: ModelIdentity, server: Server, runners: Runners | None = None
     ) -> None:
-        """Run steps of ``model`` for ``server``; ``command`` starts a runner."""
+        """Run steps of ``model`` for ``server``."""
         self._settings = settings
         self._model = model
         self._server = server
-        self._runners = Runners(environment=_environment(), command=command or COMMAND)
+        self._runners = runners or Runners(environment=runner_environment())
         self._running: dict[int, Attempt] = {}
         self._lock = threading.Lock()
         self.draining = threading.Event()
@@ -193,21 +189,22 @@ class Supervisor:
 
     def _execute(self, attempt: Attempt) -> int:
         """Download, run, and wait; return the runner's exit code (negative: the signal that ended it)."""
-        runner = self._runners.take(attempt.spec["task"])
+        spec_path = self._write_spec(attempt, self._fetch(attempt))
+        run_dir = attempt.run_dir
+        runner = self._runners.start(attempt.spec["task"], spec_path, log=run_dir.log, temporary=run_dir.temporary)
         try:
-            inputs = self._fetch(attempt)
-            spec_path = self._write_spec(attempt, inputs, supervisor_fd=runner.supervisor_fd)
-            process = runner.start(spec_path, log=attempt.run_dir.log, temporary=attempt.run_dir.temporary)
-            attempt.process = process
-            attempt.run_dir.belongs_to(process.pid)
+            attempt.session = runner.pid
+            run_dir.belongs_to(runner.pid)
             if attempt.abandoned.is_set() or attempt.handed_back.is_set():
                 self._end(attempt, grace_seconds=1.0)
-            exit_code = _wait(attempt, process)
+            ended = runner.wait()
             # Whatever the step left running has no business any more.
             self._end(attempt, grace_seconds=self._settings.kill_after_seconds)
-            return exit_code
         finally:
             runner.close()
+        attempt.cpu_seconds = max(attempt.cpu_seconds, ended.cpu_seconds)
+        attempt.peak_memory = attempt.peak_memory or ended.peak_memory_bytes
+        return ended.exit_code
 
     def _fetch(self, attempt: Attempt) -> dict[str, Path]:
         inputs: dict[str, Path] = {}
@@ -222,7 +219,7 @@ class Supervisor:
             inputs[label] = target
         return inputs
 
-    def _write_spec(self, attempt: Attempt, inputs: dict[str, Path], *, supervisor_fd: int) -> Path:
+    def _write_spec(self, attempt: Attempt, inputs: dict[str, Path]) -> Path:
         spec = attempt.spec
         document: dict[str, Any] = {
             "task": spec["task"],
@@ -238,7 +235,6 @@ class Supervisor:
             "version_id": self._model.version_id,
             "config_path": str(self._model.config_path),
             "settings_path": str(self._model.settings_path) if self._model.settings_path else None,
-            "supervisor_fd": supervisor_fd,
         }
         path = attempt.run_dir.path / "spec.json"
         path.write_text(json.dumps(document))
@@ -274,13 +270,13 @@ class Supervisor:
 
     @staticmethod
     def _end(attempt: Attempt, *, grace_seconds: float) -> None:
-        if attempt.process is not None:
-            processes.end(attempt.process.pid, directory=attempt.run_dir.path, grace_seconds=grace_seconds)
+        if attempt.session is not None:
+            processes.end(attempt.session, directory=attempt.run_dir.path, grace_seconds=grace_seconds)
 
     @staticmethod
     def _measure(attempt: Attempt) -> None:
-        if attempt.process is not None:
-            used = processes.usage(attempt.process.pid)
+        if attempt.session is not None:
+            used = processes.usage(attempt.session)
             attempt.peak_memory = max(attempt.peak_memory, used.memory_bytes)
             attempt.cpu_seconds = max(attempt.cpu_seconds, used.cpu_seconds)
 
@@ -359,23 +355,13 @@ class Supervisor:
         )
 
 
-def _environment() -> dict[str, str]:
+def runner_environment() -> dict[str, str]:
     """Return what runners inherit."""
     allowed = {name: os.environ[name] for name in ALLOWED_ENVIRONMENT if name in os.environ}
     # The kernel's tools are console scripts of this very environment.
     tools = str(Path(sys.executable).parent)
     path = os.pathsep.join([tools, os.environ.get("PATH", os.defpath)])
     return {**allowed, "PATH": path, "PYTHONUNBUFFERED": "1"}
-
-
-def _wait(attempt: Attempt, process: "subprocess.Popen[bytes]") -> int:
-    """Wait for the runner and note what it and all that it waited for have used; return its exit code."""
-    if process.returncode is None:
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        attempt.cpu_seconds = max(attempt.cpu_seconds, used.ru_utime + used.ru_stime)
-        attempt.peak_memory = max(attempt.peak_memory, used.ru_maxrss * RSS_UNIT)
-    return process.returncode
 
 
 def _tail(path: Path) -> str:

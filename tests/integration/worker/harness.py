@@ -1,21 +1,22 @@
 """Runs a whole plan through the worker's runner, step by step, without a server."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 from qanat.contract import labels
 from qanat.domain.run_plan import RunPlan
 from qanat.worker.identity import identify
 from qanat.worker.run_dir import RESULT
+from qanat.worker.runners import Runners
 
 
 class StepFailed(Exception):
     """A step failed; the message has its log."""
 
 
-def run_plan(plan: RunPlan, *, model_dir: Path, inputs: dict[str, Path], directory: Path) -> dict[str, Path]:
+def run_plan(
+    plan: RunPlan, *, model_dir: Path, inputs: dict[str, Path], directory: Path, runners: Runners
+) -> dict[str, Path]:
     """Run the steps of a plan in order and return all files by label."""
     files = dict(inputs)
     model = identify(model_dir)
@@ -40,9 +41,10 @@ def run_plan(plan: RunPlan, *, model_dir: Path, inputs: dict[str, Path], directo
             "version_id": model.version_id,
         }
         (attempt / "spec.json").write_text(json.dumps(spec))
-        command = [sys.executable, "-m", "qanat.worker.runner", str(attempt / "spec.json")]
-        with (attempt / "log.txt").open("w") as log:
-            subprocess.run(command, check=False, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        (attempt / "tmp").mkdir()
+        runner = runners.start(step.task, attempt / "spec.json", log=attempt / "log.txt", temporary=attempt / "tmp")
+        runner.wait()
+        runner.close()
         result = json.loads((attempt / RESULT).read_text())
         if "failure_class" in result:
             message = f"{step.slug}: {result['message']}\n{(attempt / 'log.txt').read_text()[-5000:]}"
