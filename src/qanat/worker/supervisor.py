@@ -79,7 +79,7 @@ class Attempt:
     """The worker drains: the step goes back."""
     last_beat: float = field(default_factory=time.monotonic)
     last_try: float = field(default_factory=time.monotonic)
-    oom_kills_before: int = field(default_factory=memory.oom_kills)
+    oom_kills_before: int = field(default_factory=lambda: memory.oom_kills())  # noqa: PLW0108 - asked anew
     peak_memory: int = 0
     cpu_seconds: float = 0.0
     log_sent: int = 0
