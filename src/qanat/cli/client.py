@@ -1,6 +1,7 @@
 """A client of the HTTP contract, for this command's own use: works against any server that speaks it."""
 
 import mimetypes
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,9 @@ TYPES = {
     ".json": "application/json",
 }
 FORBIDDEN = 403
+PATIENCE_SECONDS = 60.0
+"""How long reading waits for a server that is being restarted."""
+LOOK_AGAIN_SECONDS = 0.5
 
 
 class ServerRefused(CommandFailed):
@@ -30,6 +34,10 @@ class ServerRefused(CommandFailed):
         """Read the refusal."""
         self.status = answer.status_code
         super().__init__(f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {_words(answer)}")
+
+
+class ServerAway(CommandFailed):
+    """Nobody answers."""
 
 
 class Client:
@@ -55,14 +63,22 @@ class Client:
 
         Raises:
             ServerRefused: the credentials are wrong.
-            CommandFailed: nobody answers.
+            ServerAway: nobody answers.
         """
         body = {"username": username, "password": password}
         self._keep(self._send("POST", "access_token/", json=body).json())
 
     def get(self, path: str, **query: str) -> Any:  # noqa: ANN401 - JSON
-        """Return the JSON at ``v2/{path}``."""
-        return self._call("GET", path, params=query).json()
+        """Return the JSON at ``v2/{path}``; a server that is away for a moment is waited for."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return self._call("GET", path, params=query).json()
+            except (ServerAway, ServerRefused) as error:
+                away = isinstance(error, ServerAway) or error.status >= httpx.codes.INTERNAL_SERVER_ERROR
+                if not away or time.monotonic() > deadline:
+                    raise
+            time.sleep(LOOK_AGAIN_SECONDS)
 
     def post(self, path: str, body: Any = None) -> Any:  # noqa: ANN401 - JSON
         """Post JSON to ``v2/{path}`` and return the answer."""
@@ -108,7 +124,7 @@ class Client:
             answer = self._http.request(method, path, **request)
         except httpx.TransportError as error:
             message = f"No server answers at {self.url} ({error}): start one with `qanat up`, or give --server."
-            raise CommandFailed(message) from error
+            raise ServerAway(message) from error
         if not answer.is_success:
             raise ServerRefused(answer)
         return answer

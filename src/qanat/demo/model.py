@@ -230,8 +230,6 @@ def _config() -> dict[str, Any]:
         "model_data_dir": f"model_data/{FOLDER}",
         "model_settings_json": "meta-data/model_settings.json",
         "gulmc": True,
-        # The events are few and cheap: starting a second set of the kernel's processes costs more than it saves.
-        "kernel_num_processes": 1,
         "intermediary_csv": True,
     }
 

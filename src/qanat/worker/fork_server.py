@@ -274,6 +274,7 @@ def _run(order: Order, programs: Mapping[str, Program], watch: threading.Thread)
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 - a descriptor
     sys.argv = order["argv"]
+    processes.call_this_process(order["argv"][0])
     try:
         result = programs[order["argv"][0]](watch)
     except SystemExit as end:

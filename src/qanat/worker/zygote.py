@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from qanat.worker import runner, tool_server
+from qanat.worker import processes, runner, tool_server
 from qanat.worker.fork_server import ForkServer, take_from_parent
 from qanat.worker.kernel import oasislmf  # noqa: F401 - that is what being warm means
 
@@ -20,6 +20,7 @@ READY: Final = b"!"
 
 def main(descriptor: int) -> None:
     """Serve until the supervisor is gone."""
+    processes.call_this_process("qanat zygote")
     control = socket.socket(fileno=descriptor)
     tools = tool_server.load()
 

@@ -4,6 +4,7 @@ So the platform is ready in seconds and its processes share most of their memory
 the process that started this one is gone, so are all.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -68,6 +69,7 @@ class Family:
             os.close(self.lifeline[1])
             _end_with(self.lifeline[0])
             sys.argv = [f"qanat {role}"]
+            _show_as(sys.argv[0])
             single.SERVING[role](**self.ports)
         except SystemExit as end:
             return end.code if isinstance(end.code, int) else 0
@@ -143,6 +145,12 @@ def run(*, host: str, port: int, websocket_port: int, report: str | None, parent
                     stopping.set()
     family.stop()
     return 0
+
+
+def _show_as(name: str) -> None:
+    """Let process listings show this process by a name, where the system can."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/comm").write_text(name)
 
 
 def _end_with(descriptor: int) -> None:

@@ -1,0 +1,220 @@
+"""``qanat up`` as a process of its own whose processes can be killed, and runs to kill them in."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+
+from qanat.cli.client import Client
+from qanat.cli.run import connect, find_model
+from qanat.cli.up.layout import Layout, read_json
+from qanat.cli.up.platform import free_port
+from qanat.demo import MODEL_ID, SUPPLIER_ID
+from qanat.demo.portfolio import DemoPortfolio, write_portfolio
+
+HOST = "127.0.0.1"
+LEASE_SECONDS = 4
+LIMIT_SECONDS = 90.0
+LOCATIONS = 60
+ROLES = ("api", "websocket", "monitor", "task-controller", "beat")
+STEP_PROCESS = "run-step"
+
+
+class NotInTime(AssertionError):
+    """What should have happened has not."""
+
+
+def until(holds: Callable[[], Any], *, what: str, seconds: float = LIMIT_SECONDS) -> Any:  # noqa: ANN401
+    """Return the first true answer; look every few milliseconds."""
+    deadline = time.monotonic() + seconds
+    while not (answer := holds()):
+        if time.monotonic() > deadline:
+            message = f"{what}: not within {seconds:.0f} s"
+            raise NotInTime(message)
+        time.sleep(0.01)
+    return answer
+
+
+@dataclass
+class Up:
+    """A platform in a data directory."""
+
+    layout: Layout
+    model: Path
+    port: int = field(default_factory=lambda: free_port(HOST))
+    websocket_port: int = field(default_factory=lambda: free_port(HOST))
+    _process: "subprocess.Popen[bytes] | None" = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it and wait until it is ready."""
+        command = [sys.executable, "-m", "qanat.cli.main", "up", "--no-demo-model", "--model", str(self.model)]
+        command += ["--data-dir", str(self.layout.root), "--port", str(self.port)]
+        command += ["--websocket-port", str(self.websocket_port)]
+        environment = {name: value for name, value in os.environ.items() if name != "QANAT_DATABASE_URL"}
+        environment["QANAT_LEASE_SECONDS"] = str(LEASE_SECONDS)
+        with (self.layout.root / "up.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        until(lambda: read_json(self.layout.running), what="the platform is ready")
+        until(lambda: "Ready" in (self.layout.root / "up.log").read_text(), what="its models are registered")
+
+    def stop(self) -> None:
+        """Stop it as Ctrl-C does."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(timeout=60)
+
+    def client(self) -> Client:
+        """Return the first administrator, logged in."""
+        return connect(server=None, user=None, password=None, data_dir=self.layout.root)
+
+    def processes(self) -> list[psutil.Process]:
+        """Return all that works for this platform, by its environment: itself, and whatever it has started."""
+        return [process for process in psutil.process_iter() if self._is_ours(process)]
+
+    def find(self, kind: str) -> list[psutil.Process]:
+        """Return the processes of a kind, found by what process listings show."""
+        return [process for process in self.processes() if kind_of(process) == kind]
+
+    def kill(self, kind: str) -> None:
+        """Kill -9 one kind of process as soon as there is one."""
+        victims = until(lambda: self.find(kind), what=f"there is a process of kind {kind}")
+        for victim in victims:
+            victim.kill()
+
+    def kill_all(self) -> None:
+        """Kill -9 everything at once."""
+        victims = self.processes()
+        assert len(victims) > len(ROLES)
+        for victim in victims:
+            victim.kill()
+        assert self._process is not None
+        self._process.wait(timeout=30)
+        self._process = None
+        until(lambda: not self.processes(), what="all are dead")
+        self.layout.running.unlink()
+        (self.layout.root / "up.log").unlink()
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        try:
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return False
+            started_with = process.environ()
+            line = process.cmdline()
+        except (psutil.Error, OSError):
+            return False
+        root = str(self.layout.root)
+        return (
+            started_with.get("QANAT_DATA_DIR") == root
+            or str(started_with.get("TMPDIR", "")).startswith(root)
+            or ("up" in line and root in line)
+        )
+
+
+def kind_of(process: psutil.Process) -> str:  # noqa: PLR0911 - a table
+    """Return what a process is."""
+    try:
+        comm = Path(f"/proc/{process.pid}/comm").read_text().strip()
+        line = " ".join(process.cmdline())
+    except (OSError, psutil.Error):
+        return ""
+    for role in ROLES:
+        if comm == f"qanat {role}"[:15]:
+            return role
+    if comm in {STEP_PROCESS, "qanat zygote"}:
+        return comm
+    if comm in {"gulmc", "fmpy", "evepy", "summarypy", "eltpy", "lecpy", "aalpy", "katpy", "pltpy", "modelpy"}:
+        return "tool"
+    if "qanat.cli.main up" in line:
+        return "up"
+    if "qanat.server embedded" in line:
+        return "server"
+    if "qanat.worker " in f"{line} ":
+        return "worker"
+    return "broker" if "valkey" in line else ""
+
+
+class Runs:
+    """Runs of one small portfolio."""
+
+    def __init__(self, client: Client, folder: Path) -> None:
+        """Upload the portfolio."""
+        self.client = client
+        files = small(write_portfolio(folder / "portfolio", locations=LOCATIONS))
+        self.settings = json.loads(files.settings.read_text())
+        self.model = find_model(client, f"{SUPPLIER_ID}/{MODEL_ID}")["id"]
+        self.portfolio = client.post("portfolios/", {"name": "faults"})["id"]
+        client.upload(f"portfolios/{self.portfolio}/location_file/", files.location)
+
+    def start(self) -> int:
+        """Start inputs and losses of a new analysis, in two chunks; return its id."""
+        asked = {"name": "faults", "portfolio": self.portfolio, "model": self.model}
+        analysis = int(self.client.post("analyses/", asked)["id"])
+        self.client.post(f"analyses/{analysis}/settings/", self.settings)
+        chunks = {"fixed_lookup_chunks": 2, "fixed_analysis_chunks": 2}
+        self.client.post(f"analyses/{analysis}/chunking_configuration/", chunks)
+        self.client.post(f"analyses/{analysis}/generate_and_run/")
+        return analysis
+
+    def status(self, analysis: int) -> str:
+        """Return the status."""
+        return str(self.client.get(f"analyses/{analysis}/")["status"])
+
+    def in_losses(self, analysis: int) -> bool:
+        """Say whether a chunk of the losses is being computed; a run that is over never will."""
+        assert self.status(analysis) != "RUN_COMPLETED", "the run was over before anything could be killed"
+        steps = self.client.get(f"analyses/{analysis}/sub_task_list/")
+        return any(step["status"] == "STARTED" and "losses-chunk" in step["slug"] for step in steps)
+
+    def ended(self, analysis: int) -> bool:
+        """Say whether the run has ended well; any other end is wrong at once."""
+        status = self.status(analysis)
+        assert not status.endswith(("_ERROR", "_CANCELLED")), self.story(analysis)
+        return status == "RUN_COMPLETED"
+
+    def outputs(self, analysis: int, folder: Path) -> dict[str, bytes]:
+        """Return the tables of an analysis by name."""
+        archive = self.client.download(f"analyses/{analysis}/output_file/", folder / f"{analysis}.tar.gz")
+        assert archive is not None
+        with tarfile.open(archive) as members:
+            found = {member.name: members.extractfile(member) for member in members if member.isfile()}
+            return {name: stream.read() for name, stream in found.items() if stream is not None}
+
+    def story(self, analysis: int) -> str:
+        """Return what happened to each step, for a failed test's reader."""
+        steps = self.client.get(f"analyses/{analysis}/sub_task_list/")
+        return "\n".join(f"{step['slug']}: {step['status']}" for step in steps)
+
+
+def small(portfolio: DemoPortfolio) -> DemoPortfolio:
+    """Reduce the settings to the ground-up losses of the small event set: seconds rather than a minute."""
+    settings = json.loads(portfolio.settings.read_text())
+    settings["model_settings"]["event_set"] = "s"
+    for name in list(settings):
+        if name.startswith(("il_", "ri_")):
+            del settings[name]
+    portfolio.settings.write_text(json.dumps(settings))
+    return portfolio
+
+
+def wait(seconds: float) -> None:
+    """Let time pass: the moment at which something happens is what the test is about."""
+    threading.Event().wait(seconds)
