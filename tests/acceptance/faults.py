@@ -1,5 +1,6 @@
 """``qanat up`` as a process of its own whose processes can be killed, and runs to kill them in."""
 
+import contextlib
 import json
 import os
 import signal
@@ -34,14 +35,14 @@ class NotInTime(AssertionError):
     """What should have happened has not."""
 
 
-def until(holds: Callable[[], Any], *, what: str, seconds: float = LIMIT_SECONDS) -> Any:  # noqa: ANN401
-    """Return the first true answer; look every few milliseconds."""
+def until(holds: Callable[[], Any], *, what: str, seconds: float = LIMIT_SECONDS, every: float = 0.1) -> Any:  # noqa: ANN401 - whatever holds
+    """Return the first true answer."""
     deadline = time.monotonic() + seconds
     while not (answer := holds()):
         if time.monotonic() > deadline:
             message = f"{what}: not within {seconds:.0f} s"
             raise NotInTime(message)
-        time.sleep(0.01)
+        time.sleep(every)
     return answer
 
 
@@ -88,7 +89,11 @@ class Up:
 
     def processes(self) -> list[psutil.Process]:
         """Return all that works for this platform, by its environment: itself, and whatever it has started."""
-        return [process for process in psutil.process_iter() if self._is_ours(process)]
+        found = {process.pid: process for process in psutil.process_iter() if self._is_ours(process)}
+        for process in list(found.values()):
+            with contextlib.suppress(psutil.Error):
+                found |= {child.pid: child for child in process.children(recursive=True)}
+        return list(found.values())
 
     def find(self, kind: str) -> list[psutil.Process]:
         """Return the processes of a kind, found by what process listings show."""
@@ -96,20 +101,24 @@ class Up:
 
     def kill(self, kind: str) -> None:
         """Kill -9 one kind of process as soon as there is one."""
-        victims = until(lambda: self.find(kind), what=f"there is a process of kind {kind}")
+        victims = until(lambda: self.find(kind), what=f"there is a process of kind {kind}", every=0.01)
         for victim in victims:
-            victim.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                victim.kill()
 
     def kill_all(self) -> None:
         """Kill -9 everything at once."""
         victims = self.processes()
         assert len(victims) > len(ROLES)
         for victim in victims:
-            victim.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                victim.kill()
         assert self._process is not None
         self._process.wait(timeout=30)
         self._process = None
-        until(lambda: not self.processes(), what="all are dead")
+        until(
+            lambda: not [one for one in self.processes() if one.status() != psutil.STATUS_ZOMBIE], what="all are dead"
+        )
         self.layout.running.unlink()
         (self.layout.root / "up.log").unlink()
 
@@ -125,7 +134,8 @@ class Up:
         return (
             started_with.get("QANAT_DATA_DIR") == root
             or str(started_with.get("TMPDIR", "")).startswith(root)
-            or ("up" in line and root in line)
+            # The broker writes its title over its environment.
+            or any(root in part or str(self.layout.runtime) in part for part in line)
         )
 
 

@@ -33,9 +33,10 @@ def call_this_process(name: str) -> None:
 
 
 def started_at(pid: int) -> float | None:
-    """Return when a process started, or None where it is gone."""
+    """Return when a process started, or None where it is gone; one that nobody has buried yet is gone."""
     try:
-        return psutil.Process(pid).create_time()
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
     except psutil.Error:
         return None
 

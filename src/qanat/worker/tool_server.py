@@ -27,6 +27,9 @@ NOT_TOOLS: Final = frozenset({"oasislmf", "completer_oasislmf"})
 SHIM: Final = Path(__file__).with_name("shim.py")
 SOCKET: Final = "tools.socket"
 FOLDER: Final = "tools"
+WATCHDOG: Final = "oasis_exec_monitor.sh"
+"""Looks every two seconds whether the run script's tools complain. While it sleeps in between it holds the script's
+output open, and the kernel waits for that to close: up to two seconds a script, unless its output goes elsewhere."""
 WAITING: Final = 512
 """Shims that may wait to be heard at once."""
 
@@ -82,5 +85,11 @@ def _write_shims(folder: Path, tools: Tools, address: Path) -> None:
     for name in tools:
         shim = folder / name
         command = shlex.join([sys.executable, "-I", "-S", str(SHIM), str(address), str(real), name])
-        shim.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
-        shim.chmod(0o700)
+        _write_script(shim, f'exec {command} "$@"')
+    if (watchdog := real / WATCHDOG).is_file():
+        _write_script(folder / WATCHDOG, f'exec {shlex.quote(str(watchdog))} "$@" >/dev/null 2>&1')
+
+
+def _write_script(path: Path, line: str) -> None:
+    path.write_text(f"#!/bin/sh\n{line}\n")
+    path.chmod(0o700)

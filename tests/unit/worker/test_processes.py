@@ -107,6 +107,14 @@ def test_a_sweep_ends_orphans_whose_leader_is_dead(tmp_path: Path) -> None:
     assert not run_dir.path.exists()
 
 
+def test_a_process_that_nobody_has_buried_is_gone() -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)
+
+    assert processes.started_at(dead.pid) is None
+    dead.wait()
+
+
 def test_a_sweep_leaves_the_attempts_of_a_living_worker_alone(tmp_path: Path) -> None:
     run_dir = RunDir.create(tmp_path, name="run-1-losses-3")
 
