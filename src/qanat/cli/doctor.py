@@ -10,14 +10,12 @@ import fcntl
 import itertools
 import json
 import os
-import platform
 import re
 import resource
 import shutil
 import socket
 import sqlite3
 import sys
-import sysconfig
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -281,7 +279,7 @@ def _extra_is_optional(here: Here, name: str) -> bool:
 def kernel_version(here: Here, *, name: str) -> Check | None:
     """Look at the version of a package on which losses depend (docs/decisions/0001-kernel-pins.md)."""
     version = here.installed(name)
-    bounds = ",".join({requirement.bounds for requirement in here.requirements if requirement.name == name})
+    bounds = ",".join(dict.fromkeys(wanted.bounds for wanted in here.requirements if wanted.name == name))
     if version is None or not bounds:
         return None
     if within(version, bounds):
@@ -621,7 +619,8 @@ def _applied_in_postgresql(url: str) -> set[tuple[str, str]]:
     try:
         import psycopg  # noqa: PLC0415 - an extra
     except ImportError:
-        raise DatabaseAway("its client is not installed", mend="pip install 'qanat[postgres]'") from None  # noqa: EM101
+        words = "its client is not installed"
+        raise DatabaseAway(words, mend="pip install 'qanat[postgres]'") from None
     try:
         with psycopg.connect(url, connect_timeout=int(ANSWER_SECONDS)) as connection:
             known: Any = connection.execute("SELECT to_regclass('django_migrations')").fetchone()
