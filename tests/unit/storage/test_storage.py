@@ -1,0 +1,184 @@
+"""Every storage keeps the promises of the port."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from qanat.storage.local import LocalStorage
+from qanat.storage.memory import MemoryStorage
+from qanat.storage.port import ObjectMissing, Storage
+
+
+@pytest.fixture(params=["local", "memory"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    return LocalStorage(tmp_path / "root") if request.param == "local" else MemoryStorage()
+
+
+def content(storage: Storage, key: str) -> bytes:
+    with storage.open(key) as stream:
+        return stream.read()
+
+
+class ReaderGone(Exception):
+    """What the chunks come from has failed."""
+
+
+def half_of_it() -> Iterator[bytes]:
+    yield b"first half"
+    raise ReaderGone
+
+
+def test_an_object_comes_back_as_it_was_written(storage: Storage) -> None:
+    size = storage.write("runs/1/input.tar.gz", [b"one", b"", b"\0\xfftwo"])
+
+    assert content(storage, "runs/1/input.tar.gz") == b"one\0\xfftwo"
+    assert size == storage.size("runs/1/input.tar.gz") == 8
+    assert storage.exists("runs/1/input.tar.gz")
+
+
+def test_an_object_may_be_empty(storage: Storage) -> None:
+    size = storage.write("empty.csv", [])
+
+    assert storage.exists("empty.csv")
+    assert size == storage.size("empty.csv") == 0
+    assert content(storage, "empty.csv") == b""
+
+
+def test_a_stream_can_be_read_piece_by_piece_and_from_anywhere(storage: Storage) -> None:
+    storage.write("a", [b"0123456789"])
+
+    with storage.open("a") as stream:
+        assert stream.read(4) == b"0123"
+        stream.seek(8)
+        assert stream.read() == b"89"
+
+
+def test_what_is_not_there_is_missing_by_its_key(storage: Storage) -> None:
+    storage.write("runs/1/there", [b"x"])
+
+    assert not storage.exists("runs/1/gone")
+    for ask in (storage.open, storage.size):
+        with pytest.raises(ObjectMissing, match=r"'runs/1/gone' in storage") as caught:
+            ask("runs/1/gone")
+        assert caught.value.key == "runs/1/gone"
+
+
+def test_a_deleted_object_is_gone_and_its_neighbours_stay(storage: Storage) -> None:
+    for key in ("runs/1/a", "runs/1/ab", "runs/2/a"):
+        storage.write(key, [key.encode()])
+
+    storage.delete("runs/1/a")
+
+    assert not storage.exists("runs/1/a")
+    assert content(storage, "runs/1/ab") == b"runs/1/ab"
+    assert content(storage, "runs/2/a") == b"runs/2/a"
+
+
+def test_deleting_what_is_not_there_is_no_error(storage: Storage) -> None:
+    storage.write("runs/1/a", [b"x"])
+    storage.delete("runs/1/a")
+
+    storage.delete("runs/1/a")
+    storage.delete("never/was")
+
+    assert not storage.exists("runs/1/a")
+
+
+def test_a_key_can_be_written_again_after_its_folder_was_emptied(storage: Storage) -> None:
+    storage.write("runs/1/a", [b"first"])
+    storage.delete("runs/1/a")
+
+    storage.write("runs/1/a", [b"second"])
+
+    assert content(storage, "runs/1/a") == b"second"
+
+
+def test_a_stream_that_is_open_outlives_the_object(storage: Storage) -> None:
+    storage.write("a", [b"whole"])
+
+    with storage.open("a") as stream:
+        storage.delete("a")
+        left = stream.read()
+
+    assert left == b"whole"
+
+
+def test_nothing_is_stored_when_the_chunks_end_half_way(storage: Storage) -> None:
+    with pytest.raises(ReaderGone):
+        storage.write("runs/1/output", half_of_it())
+
+    assert not storage.exists("runs/1/output")
+    with pytest.raises(ObjectMissing):
+        storage.open("runs/1/output")
+
+
+def test_what_was_there_stays_when_the_chunks_end_half_way(storage: Storage) -> None:
+    storage.write("runs/1/output", [b"as it was"])
+
+    with pytest.raises(ReaderGone):
+        storage.write("runs/1/output", half_of_it())
+
+    assert content(storage, "runs/1/output") == b"as it was"
+
+
+def test_nobody_sees_an_object_that_is_being_written(storage: Storage) -> None:
+    seen: list[bool] = []
+
+    def watching() -> Iterator[bytes]:
+        for chunk in (b"a" * 100_000, b"b"):
+            seen.append(storage.exists("big"))
+            yield chunk
+        seen.append(storage.exists("big"))
+
+    storage.write("big", watching())
+
+    assert seen == [False, False, False]
+    assert storage.size("big") == 100_001
+
+
+REFUSED = [
+    "",
+    ".",
+    "..",
+    "../x",
+    "a/../../x",
+    "a/..",
+    "a/./b",
+    "/etc/passwd",
+    "//x",
+    "a//b",
+    "a/",
+    ".hidden",
+    "a/.hidden",
+    "-rf",
+    "~root/x",
+    "a\\..\\b",
+    "C:/x",
+    "a b",
+    "a\n",
+    "a\0b",
+    "é",
+    "%2e%2e/x",
+]
+
+
+@pytest.mark.parametrize("key", REFUSED, ids=repr)
+def test_a_key_that_is_not_ours_is_refused_by_every_verb(storage: Storage, key: str, tmp_path: Path) -> None:
+    def write(bad: str) -> int:
+        return storage.write(bad, [b"x"])
+
+    verbs: list[Callable[[str], object]] = [storage.open, storage.size, storage.exists, storage.delete, write]
+
+    for verb in verbs:
+        with pytest.raises(ValueError, match="is not a storage key"):
+            verb(key)
+
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("key", ["a", "A_1.tar.gz", "runs/1/a+b@c=d-e.csv", "_x/9", "a..b"])
+def test_a_key_of_our_letters_is_taken(storage: Storage, key: str) -> None:
+    storage.write(key, [b"x"])
+
+    assert content(storage, key) == b"x"
