@@ -1,0 +1,55 @@
+"""Fixtures of the tests of the API: somebody without groups, and what they need for an analysis."""
+
+import pytest
+from django.contrib.auth.models import User
+
+from qanat.server.analyses.models import Analysis
+from qanat.server.config import celery  # noqa: F401 - as the server's entry point does
+from qanat.server.portfolios.models import Portfolio
+from qanat.server.risk_models.models import RiskModel
+from tests.api.caller import Caller
+from tests.factories import make_analysis, make_complete_analysis, make_model, make_portfolio, make_user
+
+VERSIONS = ("v1", "v2")
+
+
+@pytest.fixture(params=VERSIONS)
+def version(request: pytest.FixtureRequest) -> str:
+    """Each version of the API."""
+    return str(request.param)
+
+
+@pytest.fixture
+def user(db: None) -> User:
+    """Somebody without groups."""
+    return make_user()
+
+
+@pytest.fixture
+def api(user: User, version: str) -> Caller:
+    """The API for somebody without groups."""
+    return Caller(user, version)
+
+
+@pytest.fixture
+def portfolio(db: None) -> Portfolio:
+    """A portfolio with two locations."""
+    return make_portfolio()
+
+
+@pytest.fixture
+def model(db: None, version: str) -> RiskModel:
+    """A model that the version runs in its own mode."""
+    return make_model(run_mode=version.upper())
+
+
+@pytest.fixture
+def analysis(portfolio: Portfolio, model: RiskModel) -> Analysis:
+    """A new analysis."""
+    return make_analysis(portfolio=portfolio, model=model)
+
+
+@pytest.fixture
+def ready(portfolio: Portfolio, model: RiskModel) -> Analysis:
+    """An analysis with inputs and settings."""
+    return make_complete_analysis(portfolio=portfolio, model=model)

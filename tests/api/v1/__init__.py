@@ -1,0 +1,1 @@
+"""What V1 does otherwise than V2."""

@@ -1,0 +1,1 @@
+"""What V2 alone offers."""
