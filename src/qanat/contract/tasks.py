@@ -10,9 +10,7 @@ from typing import Any, Final, TypedDict
 WAKE_CONTROLLER: Final = "qanat.wake_controller"
 RUN_STEP: Final = "qanat.run_step"
 RECORD_STEP: Final = "qanat.record_step"
-CANCEL_STEPS: Final = "qanat.cancel_steps"
 HOUSEKEEPING: Final = "qanat.housekeeping"
-DIGEST: Final = "qanat.digest"
 
 # Registration of model workers.
 REGISTER_V1: Final = "run_register_worker"

@@ -11,8 +11,10 @@ import queue
 import signal
 import sys
 import threading
+import warnings
 
 from celery import Celery
+from celery.exceptions import SecurityWarning
 from celery.signals import worker_shutting_down
 from kombu.exceptions import OperationalError as BrokerUnavailable
 
@@ -73,6 +75,8 @@ def run(settings: WorkerSettings) -> int:
         """Hand back what runs; the listener stops by itself."""
         threading.Thread(target=supervisor.drain, name="drain").start()
 
+    # Celery warns of pickled messages to a superuser's process; ours are JSON.
+    warnings.simplefilter("ignore", SecurityWarning)
     _watch_parent(settings.parent_fd)
     app.Worker(
         queues=_queues(model),

@@ -9,11 +9,11 @@ from django.db import connection
 from qanat.contract.statuses import AnalysisStatus, FailureClass, RunKind, RunMode, StepState
 from qanat.domain.retries import WORKERS_KILLED
 from qanat.server.files.storage import storage
-from qanat.server.runs import claims
+from qanat.server.runs import claims, housekeeping
 from qanat.server.runs.claims import StepRefused
 from qanat.server.runs.models import Event, Run, Step, StepEdge, Worker
 from qanat.server.runs.submission import RunActive
-from tests.integration.engine.world import LEASE, QUEUE, Held, World
+from tests.integration.engine.world import LEASE, QUEUE, START, Held, World
 
 
 def begin(world: World, **wish: object) -> Held:
@@ -374,3 +374,12 @@ def test_the_database_is_the_one_asked_for(world: World) -> None:
     asked = settings.QANAT.database_url
 
     assert connection.vendor == ("postgresql" if asked else "sqlite")
+
+
+def test_workers_that_have_not_been_seen_for_a_day_are_forgotten(world: World) -> None:
+    Worker.objects.create(id="old", last_seen=START - dt.timedelta(days=1, seconds=1))
+    Worker.objects.create(id="young", last_seen=START)
+
+    housekeeping.tidy(now=START)
+
+    assert [worker.pk for worker in Worker.objects.all()] == ["young"]

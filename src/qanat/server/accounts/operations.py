@@ -4,6 +4,7 @@ import secrets
 from typing import Final
 
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.db import transaction
 
 FIRST_ADMIN: Final = "admin"
@@ -32,3 +33,8 @@ def reset_admin_password() -> str:
 def first_superuser() -> User:
     """Return the user to whom belongs what no user made, such as models that register themselves."""
     return User.objects.filter(is_superuser=True).earliest("pk")
+
+
+def forget_expired_tokens() -> None:
+    """Remove refresh tokens that have expired, and with them their entries on the blacklist."""
+    call_command("flushexpiredtokens")

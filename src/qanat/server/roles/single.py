@@ -1,9 +1,11 @@
 """The roles as processes of their own."""
 
 import logging
+import warnings
 from collections.abc import Callable
 from datetime import timedelta
 
+from celery.exceptions import SecurityWarning
 from django.conf import settings
 from django.core.management import call_command
 from gunicorn.app.base import BaseApplication
@@ -92,6 +94,8 @@ def beat(**_: object) -> None:
 
 
 def _consume(name: str, names: list[str]) -> None:
+    # Celery warns of pickled messages to a superuser's process; ours are JSON.
+    warnings.simplefilter("ignore", SecurityWarning)
     app.Worker(
         queues=names,
         pool="threads",

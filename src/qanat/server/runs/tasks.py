@@ -7,7 +7,7 @@ from celery import shared_task
 from django.db import OperationalError
 
 from qanat.contract import tasks
-from qanat.server.runs import clock, controller, recording
+from qanat.server.runs import clock, controller, housekeeping, recording
 
 RECORDER = f"monitor-{socket.gethostname()}-{os.getpid()}"
 
@@ -22,3 +22,9 @@ def wake_controller() -> None:
 def record_step(*, step_id: int, fence: int) -> None:
     """Record the results of a phase; when the database is away, the doorbell rings again by itself."""
     recording.record(step_id=step_id, fence=fence, recorder=RECORDER, now=clock.now())
+
+
+@shared_task(name=tasks.HOUSEKEEPING)
+def tidy() -> None:
+    """Tidy up, at beat's tick."""
+    housekeeping.tidy(now=clock.now())

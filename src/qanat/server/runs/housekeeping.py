@@ -1,0 +1,14 @@
+"""What is tidied up now and then; nothing depends on it being done."""
+
+from datetime import datetime, timedelta
+
+from qanat.server.accounts.operations import forget_expired_tokens
+from qanat.server.runs.models import Worker
+
+WORKER_IS_FORGOTTEN_AFTER = timedelta(days=1)
+
+
+def tidy(*, now: datetime) -> None:
+    """Forget workers that have not been seen for a day, and tokens that have expired."""
+    Worker.objects.filter(last_seen__lt=now - WORKER_IS_FORGOTTEN_AFTER).delete()
+    forget_expired_tokens()
