@@ -51,6 +51,7 @@ FILES_TO_WORK: Final = 1024
 LONGEST_SOCKET_PATH: Final = 103
 """macOS takes 103 bytes, Linux 107."""
 ANSWER_SECONDS: Final = 3.0
+NAMES_SHOWN: Final = 3
 KERNEL: Final = ("oasislmf", "ods-tools", "pandas", "numba", "numpy")
 BESIDES: Final = {"celery[redis]": "redis", "psycopg[binary]": "psycopg-binary"}
 """What an extra of an extra brings that nothing works without."""
@@ -147,6 +148,8 @@ def show(checks: tuple[Check, ...], to: Console) -> None:
     warnings = sum(check.state is State.WARNING for check in checks)
     if missing:
         to.print(f"\n{missing} of {len(checks)} checks found something missing: mend those lines first.")
+        if any(check.state is State.MISSING and check.name.startswith("extra") for check in checks):
+            to.print("To use a server elsewhere (`qanat run --server URL`), no extra is needed.")
     elif warnings:
         to.print(f"\n`qanat up` will start; {warnings} of {len(checks)} checks found something worth a look.")
     else:
@@ -248,7 +251,7 @@ def distribution(here: Here) -> Check | None:
     )
 
 
-def extra(here: Here, *, name: str, needed_for: str) -> Check | None:
+def extra_installed(here: Here, *, name: str, needed_for: str) -> Check | None:
     """Look whether an extra is installed, within its bounds; the kernel's versions have checks of their own."""
     wanted = [requirement for requirement in here.requirements if requirement.extra == name]
     if not wanted:
@@ -256,7 +259,8 @@ def extra(here: Here, *, name: str, needed_for: str) -> Check | None:
     label, mend = f"extra {name}", f"pip install 'qanat[{name}]'"
     absent = [requirement.name for requirement in wanted if here.installed(requirement.name) is None]
     if absent and not _extra_is_optional(here, name):
-        found = f"not installed ({', '.join(absent)}); needed for {needed_for}"
+        more = f" and {len(absent) - NAMES_SHOWN} more" if len(absent) > NAMES_SHOWN else ""
+        found = f"not installed ({', '.join(absent[:NAMES_SHOWN])}{more}); needed for {needed_for}"
         return Check(name=label, state=State.MISSING, found=found, mend=mend)
     if absent:
         return Check(name=label, state=State.OK, found=f"not installed; only needed for {needed_for}")
@@ -641,7 +645,10 @@ def model_folder(here: Here) -> Check | None:
         found = identify(here.model)
     except ModelDirectoryError as error:
         return Check(
-            name="model", state=State.MISSING, found=str(error), mend="Give the folder of a model: --model DIR"
+            name="model",
+            state=State.MISSING,
+            found=str(error),
+            mend="docs/how-to/run-on-a-laptop.md says what a model's folder holds.",
         )
     folder = found.config_path.parent
     named = {key: str(found.config[key]) for key in MODEL_PATHS if found.config.get(key)}
@@ -662,10 +669,10 @@ def _gib(size: int) -> str:
 CHECKS: Final[tuple[Callable[[Here], Check | None], ...]] = (
     python,
     distribution,
-    partial(extra, name="server", needed_for="the platform on this machine"),
-    partial(extra, name="worker", needed_for="running models on this machine"),
-    partial(extra, name="embedded", needed_for="`qanat up`, which starts its own broker"),
-    partial(extra, name="postgres", needed_for="a PostgreSQL database"),
+    partial(extra_installed, name="server", needed_for="the platform on this machine"),
+    partial(extra_installed, name="worker", needed_for="running models on this machine"),
+    partial(extra_installed, name="embedded", needed_for="`qanat up`, which starts its own broker"),
+    partial(extra_installed, name="postgres", needed_for="a PostgreSQL database"),
     *(partial(kernel_version, name=name) for name in KERNEL),
     kernel_cache,
     data_directory,
