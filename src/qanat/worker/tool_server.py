@@ -65,6 +65,9 @@ def start(directory: Path, tools: Tools) -> None:
 
 def load() -> Tools:
     """Import the kernel's console scripts; one that cannot be imported is left to run by itself."""
+    from qanat.worker.kernel import numba_cache  # noqa: PLC0415 - numba takes a second, which light steps need not pay
+
+    numba_cache.settle()
     tools: dict[str, Callable[[], object]] = {}
     for script in metadata.distribution(DISTRIBUTION).entry_points.select(group="console_scripts"):
         if script.name not in NOT_TOOLS:

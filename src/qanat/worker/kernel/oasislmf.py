@@ -18,6 +18,7 @@ from ods_tools.oed import OdsException, OedExposure
 
 from qanat.contract import labels
 from qanat.worker.identity import ModelIdentity
+from qanat.worker.kernel import numba_cache
 from qanat.worker.kernel.port import ExposureRefused, InputsJob, KernelError, LossesJob, NoKeys
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class OasisKernel:
         # How many processes to run is the job's to say; it heeds what the model's configuration says of it.
         self._parameters.pop("kernel_num_processes", None)
         self._manager = OasisManager()
+        numba_cache.settle()
 
     @property
     def has_pre_analysis(self) -> bool:

@@ -1,0 +1,75 @@
+"""numba's cache on disk may make a step faster; it must not make it fail."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from numba import njit
+
+from qanat.worker.kernel import numba_cache
+
+CODE = """
+from numba import njit
+
+
+@njit(cache=True)
+def apply(value, function):
+    return function(value)
+
+
+@njit(cache=True)
+def double(value):
+    return 2 * value
+"""
+
+
+@pytest.fixture
+def compiled(tmp_path: Path) -> ModuleType:
+    """A module with functions that numba caches beside it."""
+    path = tmp_path / "compiled.py"
+    path.write_text(CODE)
+    spec = importlib.util.spec_from_file_location("compiled", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    numba_cache.settle()
+    return module
+
+
+def plus(amount: int) -> Callable[[int], int]:
+    @njit
+    def add(value: int) -> int:
+        return value + amount
+
+    return add  # type: ignore[no-any-return]
+
+
+def entries(folder: Path, function: str) -> int:
+    return len(list(folder.glob(f"__pycache__/compiled.{function}*.nbc")))
+
+
+def test_what_can_be_found_again_is_saved(compiled: ModuleType, tmp_path: Path) -> None:
+    assert compiled.double(2) == 4
+
+    assert entries(tmp_path, "double") == 1
+
+
+def test_what_is_made_anew_each_time_is_not(compiled: ModuleType, tmp_path: Path) -> None:
+    assert [compiled.apply(1, plus(amount)) for amount in (1, 2)] == [2, 3]
+
+    assert entries(tmp_path, "apply") == 0
+
+
+@pytest.mark.parametrize("error", [ReferenceError("underlying object has vanished"), OSError(28, "No space left")])
+def test_a_cache_that_cannot_be_written_costs_no_result(
+    compiled: ModuleType, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(numba_cache, "_save_overload", fail)
+
+    assert compiled.double(21) == 42
