@@ -1,0 +1,6 @@
+"""Properties are tried on a few examples, and on a busy machine they may take their time."""
+
+from hypothesis import settings
+
+settings.register_profile("busy machine", deadline=None, max_examples=50)
+settings.load_profile("busy machine")
