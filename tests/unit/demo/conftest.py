@@ -1,0 +1,26 @@
+"""The demonstration as it is written to disk, once for all tests."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from qanat.demo.model import write_model
+from qanat.demo.portfolio import DemoPortfolio, write_portfolio
+
+settings.register_profile("busy machine", deadline=None, max_examples=50)
+settings.load_profile("busy machine")
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of the demonstration model."""
+    directory = tmp_path_factory.mktemp("model")
+    write_model(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def portfolio(tmp_path_factory: pytest.TempPathFactory) -> DemoPortfolio:
+    """Return the files of the demonstration portfolio."""
+    return write_portfolio(tmp_path_factory.mktemp("portfolio"))
