@@ -208,6 +208,10 @@ class Runs:
             found = {member.name: members.extractfile(member) for member in members if member.isfile()}
             return {name: stream.read() for name, stream in found.items() if stream is not None}
 
+    def retries(self, analysis: int) -> list[int]:
+        """Return how often each step has been tried again."""
+        return [int(step["retry_count"]) for step in self.client.get(f"analyses/{analysis}/sub_task_list/")]
+
     def story(self, analysis: int) -> str:
         """Return what happened to each step, for a failed test's reader."""
         steps = self.client.get(f"analyses/{analysis}/sub_task_list/")

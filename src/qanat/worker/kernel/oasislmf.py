@@ -18,7 +18,7 @@ from ods_tools.oed import OdsException, OedExposure
 
 from qanat.contract import labels
 from qanat.worker.identity import ModelIdentity
-from qanat.worker.kernel import numba_cache
+from qanat.worker.kernel import numba_cache, oed_values
 from qanat.worker.kernel.port import ExposureRefused, InputsJob, KernelError, LossesJob, NoKeys
 
 logger = logging.getLogger(__name__)
@@ -63,12 +63,12 @@ class OasisKernel:
 
     def generate_inputs(self, job: InputsJob) -> None:
         """Run ``generate_oasis_files``, hooks included."""
-        with _kernel_errors():
+        with _kernel_errors(job):
             self._manager.generate_oasis_files(**self._inputs(job), keys_format="oasis")
 
     def pre_analysis(self, job: InputsJob, *, target: Path) -> None:
         """Run ``exposure_pre_analysis`` and save what it made of the exposure."""
-        with _kernel_errors():
+        with _kernel_errors(job):
             exposure = self._exposure(job)
             self._manager.exposure_pre_analysis(**self._inputs(job), exposure_data=exposure)
             target.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ class OasisKernel:
 
     def keys(self, job: InputsJob, *, index: int, count: int, keys: Path, errors: Path) -> int:
         """Run ``generate_keys`` on a slice; a location's rows stay together, and its id is that of the whole file."""
-        with _kernel_errors():
+        with _kernel_errors(job):
             exposure = self._exposure(job)
             source = exposure.get_subject_at_risk_source()
             locations = source.dataframe
@@ -94,7 +94,7 @@ class OasisKernel:
 
     def write_inputs(self, job: InputsJob, *, keys: Path, errors: Path) -> None:
         """Run ``generate_files`` on the keys of all slices, and the model's hook after it."""
-        with _kernel_errors():
+        with _kernel_errors(job):
             given = {**self._inputs(job), "keys_data_path": str(keys), "keys_errors_path": str(errors)}
             self._manager.generate_files(**given, exposure_data=self._exposure(job))
             if self._parameters.get("post_file_gen_module"):
@@ -197,15 +197,21 @@ def _present(**values: object) -> dict[str, Any]:
 
 
 @contextmanager
-def _kernel_errors() -> Iterator[None]:
-    """Turn what the kernel raises into what steps understand."""
+def _kernel_errors(job: InputsJob | None = None) -> Iterator[None]:
+    """Turn what the kernel raises into what steps understand; ``job`` is whose exposure it may have stumbled over."""
     try:
         yield
     except OasisExceptionNoKeys as error:
         raise NoKeys(_sentence(error)) from error
     except OdsException as error:
         raise ExposureRefused(_sentence(error)) from error
-    except OasisException as error:
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, json.JSONDecodeError) as error:
+        raise ExposureRefused(_sentence(error)) from error
+    except (ValueError, TypeError, OasisException) as error:
+        if job is not None and (sentence := _misfit(job)) is not None:
+            raise ExposureRefused(sentence) from error
+        if not isinstance(error, OasisException):
+            raise
         text = _sentence(error)
         if isinstance(error.__cause__, OdsException) or any(mark in text for mark in UNREADABLE):
             raise ExposureRefused(text) from error
@@ -213,8 +219,14 @@ def _kernel_errors() -> Iterator[None]:
     except CalledProcessError as error:
         message = f"The kernel's run script ended with exit code {error.returncode}."
         raise KernelError(message) from error
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, json.JSONDecodeError) as error:
-        raise ExposureRefused(_sentence(error)) from error
+
+
+def _misfit(job: InputsJob) -> str | None:
+    """Return a sentence on the exposure's first misfit, if one can be found."""
+    try:
+        return oed_values.misfit(job.exposure)
+    except (OSError, ValueError):
+        return None  # The first error says more.
 
 
 def _sentence(error: Exception) -> str:
