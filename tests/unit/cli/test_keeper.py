@@ -167,7 +167,7 @@ def test_a_foreign_process_ends_with_its_supervisor(tmp_path: Path) -> None:
         "import os, threading; from pathlib import Path; from qanat.cli.up.keeper import Keeper\n"
         f"command = ['/bin/sh', '-c', 'echo $$ > /dev/fd/{writer}; exec sleep 1000']\n"
         f"log = Path({str(tmp_path / 'it.log')!r})\n"
-        f"Keeper(name='it', command=command, environment=os.environ, log=log, lifeline={writer}, foreign=True).start()\n"
+        f"Keeper(name='it', command=command, environment={{}}, log=log, lifeline={writer}, foreign=True).start()\n"
         "threading.Event().wait()\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], pass_fds=(writer,)) as supervisor:
