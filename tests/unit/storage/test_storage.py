@@ -7,7 +7,7 @@ import pytest
 
 from qanat.storage.local import LocalStorage
 from qanat.storage.memory import MemoryStorage
-from qanat.storage.port import ObjectMissing, Storage
+from qanat.storage.port import ObjectMissing, Storage, StorageUnavailable
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -135,6 +135,48 @@ def test_nobody_sees_an_object_that_is_being_written(storage: Storage) -> None:
 
     assert seen == [False, False, False]
     assert storage.size("big") == 100_001
+
+
+@pytest.fixture
+def with_one_object(storage: Storage, request: pytest.FixtureRequest) -> Storage:
+    """Return a storage that holds ``runs/1/a``; what is wrong with the local one is to be mended there."""
+    if isinstance(storage, LocalStorage):
+        reason = "a folder, or what lies beneath a file, is not ObjectMissing but an error of the operating system"
+        request.applymarker(pytest.mark.xfail(strict=True, raises=(OSError, pytest.fail.Exception), reason=reason))
+    storage.write("runs/1/a", [b"x"])
+    return storage
+
+
+@pytest.mark.parametrize("key", ["runs/1", "runs/1/a/deeper"])
+def test_neither_a_prefix_of_a_key_nor_what_would_lie_beneath_it_is_an_object(
+    with_one_object: Storage, key: str
+) -> None:
+    for ask in (with_one_object.size, with_one_object.open):
+        with pytest.raises(ObjectMissing):
+            ask(key)
+
+    with_one_object.delete(key)
+
+    assert content(with_one_object, "runs/1/a") == b"x"
+
+
+class ConnectionOfTheSenderLost(OSError):
+    """What the chunks come from has failed, with an error of the operating system."""
+
+
+def test_an_error_of_the_sender_is_not_taken_for_one_of_the_storage(
+    storage: Storage, request: pytest.FixtureRequest
+) -> None:
+    if isinstance(storage, LocalStorage):
+        reason = "an OSError of whoever sends the chunks becomes 'the storage could not be written: None.'"
+        request.applymarker(pytest.mark.xfail(strict=True, raises=StorageUnavailable, reason=reason))
+
+    def lost() -> Iterator[bytes]:
+        yield b"first half"
+        raise ConnectionOfTheSenderLost
+
+    with pytest.raises(ConnectionOfTheSenderLost):
+        storage.write("a", lost())
 
 
 REFUSED = [
