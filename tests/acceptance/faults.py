@@ -212,6 +212,15 @@ class Runs:
         """Return how often each step has been tried again."""
         return [int(step["retry_count"]) for step in self.client.get(f"analyses/{analysis}/sub_task_list/")]
 
+    def logs(self, analysis: int) -> str:
+        """Return what the sub-tasks that were tried again say of it."""
+        found = []
+        for step in self.client.get(f"analyses/{analysis}/sub_task_list/"):
+            if step["retry_count"]:
+                answer = self.client._http.get(f"v2/analysis-task-statuses/{step['id']}/retry_log/")
+                found.append(answer.text)
+        return "\n".join(found)
+
     def story(self, analysis: int) -> str:
         """Return what happened to each step, for a failed test's reader."""
         steps = self.client.get(f"analyses/{analysis}/sub_task_list/")

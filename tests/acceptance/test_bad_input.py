@@ -58,7 +58,7 @@ def with_a_word_for_a_number(text: str) -> str:
     [
         (without_a_column, "LocPerilsCovered"),
         (with_a_word_for_a_number, "location file, line 2, column BuildingTIV: 'plenty' is not a number"),
-        (lambda _: "\x00\x01\x02 this is no table\nnor is this\n", "location"),
+        (lambda _: "\x00\x01\x02 this is no table\nnor is this\n", "PortNumber"),
     ],
     ids=["a column is missing", "a word for a number", "no table at all"],
 )
@@ -148,6 +148,7 @@ def test_a_full_disk_loses_nothing(small_disk: Callable[[Path, str], None], demo
         analysis = runs.start()
         until(lambda: any(runs.retries(analysis)), what="a step finds its disk full and waits")
         assert runs.status(analysis).endswith("STARTED")
+        assert "disk is full" in runs.logs(analysis)
 
         small_disk(layout.work, "400m")
         until(lambda: runs.ended(analysis), what="the run goes on when there is room")

@@ -151,9 +151,9 @@ def show(checks: tuple[Check, ...], to: Console) -> None:
         if any(check.state is State.MISSING and check.name.startswith("extra") for check in checks):
             to.print("To use a server elsewhere (`qanat run --server URL`), no extra is needed.")
     elif warnings:
-        to.print(f"\n`qanat up` will start; {warnings} of {len(checks)} checks found something worth a look.")
+        to.print(f"\nNothing is missing; {warnings} of {len(checks)} checks found something worth a look.")
     else:
-        to.print("\nAll is well: `qanat up` will start.")
+        to.print("\nAll is well.")
 
 
 # What is installed

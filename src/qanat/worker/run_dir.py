@@ -13,6 +13,7 @@ from qanat.worker import processes
 
 logger = logging.getLogger(__name__)
 
+DISK_IS_FULL: Final = "The worker's disk is full: make room in its work directory; the step is tried again."
 OWNER: Final = "session.json"
 RESULT: Final = "result.json"
 """What the runner leaves: outputs, facts and, of a failed step, the reason."""

@@ -20,7 +20,7 @@ from qanat.contract.statuses import FailureClass
 from qanat.worker import processes, tool_server
 from qanat.worker.identity import ModelIdentity, identify
 from qanat.worker.kernel.port import ExposureRefused, Kernel, KernelError, NoKeys
-from qanat.worker.run_dir import RESULT
+from qanat.worker.run_dir import DISK_IS_FULL, RESULT
 from qanat.worker.steps.base import StepJob
 from qanat.worker.steps.table import STEPS
 
@@ -99,8 +99,7 @@ def _failure(error: Exception) -> dict[str, Any]:
         case MemoryError():
             failure_class, message = FailureClass.OUT_OF_MEMORY, "The step needs more memory than there is."
         case OSError(errno=errno.ENOSPC):
-            failure_class = FailureClass.INFRASTRUCTURE
-            message = "The worker's disk is full: free some room in its work directory; the step is tried again."
+            failure_class, message = FailureClass.INFRASTRUCTURE, DISK_IS_FULL
         case _:
             failure_class, message = FailureClass.MODEL, f"{type(error).__name__}: {error}"
     return {

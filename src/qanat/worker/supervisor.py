@@ -7,6 +7,7 @@ whatever happens to the runner, the supervisor sees the end of it, ends the rest
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -20,7 +21,7 @@ from qanat.contract.statuses import FailureClass
 from qanat.contract.worker_protocol import Claim, Commit, Failure, Heartbeat, OutputFile, Resources, StepSpec
 from qanat.worker import exposure_files, memory, processes
 from qanat.worker.identity import ModelIdentity
-from qanat.worker.run_dir import RESULT, RunDir
+from qanat.worker.run_dir import DISK_IS_FULL, RESULT, RunDir
 from qanat.worker.runners import Runners
 from qanat.worker.server import BEATS_PER_LEASE, Refused, Server, ServerAway
 from qanat.worker.settings import WorkerSettings
@@ -59,6 +60,7 @@ TRACEBACKS: Final = {
     tasks.RUN_ANALYSIS: (labels.RUN_TRACEBACK, "run_traceback.txt"),
 }
 """V1 has one step a phase, and its log is the phase's traceback file. In V2 the server joins the logs of all steps."""
+LITTLE_ROOM_BYTES: Final = 2**20
 LOG_TAIL_BYTES: Final = 8_000
 LOG_PIECE_BYTES: Final = 512 * 2**10
 MEASURE_EVERY_SECONDS: Final = 1.0
@@ -315,7 +317,13 @@ class Supervisor:
         ended_by = -exit_code if exit_code < 0 else None
         slug = attempt.spec["slug"]
         short = memory.oom_kills() > attempt.oom_kills_before
-        if short and result.get("failure_class", FailureClass.MODEL) == FailureClass.MODEL:
+        if (
+            shutil.disk_usage(attempt.run_dir.path).free < LITTLE_ROOM_BYTES
+            and result.get("failure_class", FailureClass.MODEL) == FailureClass.MODEL
+        ):
+            # Whatever the model says of it: the step may not even have been able to write down its result.
+            failure_class, message = FailureClass.INFRASTRUCTURE, DISK_IS_FULL
+        elif short and result.get("failure_class", FailureClass.MODEL) == FailureClass.MODEL:
             failure_class = FailureClass.OUT_OF_MEMORY
             message = f"The host ran out of memory while '{slug}' ran, and killed one of its processes."
         elif "failure_class" in result:

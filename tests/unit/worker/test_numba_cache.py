@@ -40,7 +40,7 @@ def compiled(tmp_path: Path) -> ModuleType:
 
 
 def plus(amount: int) -> Callable[[int], int]:
-    @njit
+    @njit  # type: ignore[untyped-decorator]
     def add(value: int) -> int:
         return value + amount
 
