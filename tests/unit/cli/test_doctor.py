@@ -630,7 +630,7 @@ def test_the_lines_keep_brackets_and_are_not_broken() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "said"), [(State.OK, "All is well"), (State.WARNING, "`qanat up` will start; 1 of 1 checks")]
+    ("state", "said"), [(State.OK, "All is well"), (State.WARNING, "Nothing is missing; 1 of 1 checks")]
 )
 def test_the_last_line_sums_it_up(state: State, said: str) -> None:
     paper = io.StringIO()
