@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+import psycopg
 import pytest
 import typer
 from django.db.migrations.loader import MigrationLoader
@@ -24,6 +25,7 @@ import qanat
 from qanat.cli import doctor
 from qanat.cli.doctor import Check, Here, State
 from qanat.cli.up.layout import Layout, write_private
+from tests import postgres
 
 METADATA = (
     "httpx<1,>=0.28",
@@ -555,6 +557,24 @@ def test_a_postgresql_that_does_not_answer_is_missing_and_its_password_is_not_sh
     assert check.state is State.MISSING
     assert "losses at 127.0.0.1" in check.found
     assert "hush-hush" not in check.found + check.mend
+
+
+@pytest.mark.postgres
+@pytest.mark.skipif(postgres.binaries() is None, reason="PostgreSQL's binaries are not installed")
+def test_a_postgresql_is_compared_with_this_release(machine: Machine) -> None:
+    with postgres.server() as url:
+        here = machine(environment={"QANAT_DATABASE_URL": url})
+        empty = doctor.database(here)
+        with psycopg.connect(url) as database:
+            database.execute("CREATE TABLE django_migrations (app text, name text)")
+            for row in doctor.shipped_migrations():
+                database.execute("INSERT INTO django_migrations VALUES (%s, %s)", row)
+        whole = doctor.database(here)
+
+    assert empty.state is State.WARNING
+    assert "still to be made" in empty.found
+    assert whole.state is State.OK
+    assert "postgres at this host" in whole.found
 
 
 # A model
