@@ -7,7 +7,9 @@ from qanat.server.analyses.models import Analysis
 from qanat.server.config import celery  # noqa: F401 - as the server's entry point does
 from qanat.server.portfolios.models import Portfolio
 from qanat.server.risk_models.models import RiskModel
+from qanat.server.runs import doorbell
 from tests.api.caller import Caller
+from tests.api.world import Workers
 from tests.factories import make_analysis, make_complete_analysis, make_model, make_portfolio, make_user
 
 VERSIONS = ("v1", "v2")
@@ -53,3 +55,11 @@ def analysis(portfolio: Portfolio, model: RiskModel) -> Analysis:
 def ready(portfolio: Portfolio, model: RiskModel) -> Analysis:
     """An analysis with inputs and settings."""
     return make_complete_analysis(portfolio=portfolio, model=model)
+
+
+@pytest.fixture
+def workers(db: None, monkeypatch: pytest.MonkeyPatch) -> Workers:
+    """Workers that a test lets work; they hear the engine's doorbells."""
+    workers = Workers()
+    monkeypatch.setattr(doorbell, "ring", workers.ring)
+    return workers
