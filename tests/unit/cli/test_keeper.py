@@ -103,7 +103,7 @@ def test_what_dies_is_started_again_after_growing_pauses(
 def test_a_stop_ends_the_process_and_nothing_starts_again(keep: Keep, pipe: tuple[int, int]) -> None:
     reader, writer = pipe
     kept = keep(
-        f"trap 'echo drained; kill $!; exit 0' TERM; echo up > /dev/fd/{writer}; sleep 1000 & wait", lifeline=writer
+        f"sleep 1000 & trap 'echo drained; kill $!; exit 0' TERM; echo up > /dev/fd/{writer}; wait", lifeline=writer
     )
     kept.start()
     assert os.read(reader, 10) == b"up\n"
