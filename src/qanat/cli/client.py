@@ -47,7 +47,11 @@ class Client:
         """Talk to the server at ``url``, with or without ``/api/``."""
         base = url.rstrip("/")
         self.url = base
-        self._http = httpx.Client(base_url=f"{base}/", timeout=TIMEOUT, follow_redirects=True)
+        try:
+            self._http = httpx.Client(base_url=f"{base}/", timeout=TIMEOUT, follow_redirects=True)
+        except httpx.InvalidURL as error:
+            message = f"'{url}' is no address of a server ({error}): give one such as http://127.0.0.1:8000."
+            raise CommandFailed(message) from error
         self._refresh: str | None = None
 
     def __enter__(self) -> Self:
@@ -66,14 +70,14 @@ class Client:
             ServerAway: nobody answers.
         """
         body = {"username": username, "password": password}
-        self._keep(self._send("POST", "access_token/", json=body).json())
+        self._keep(self._json(self._send("POST", "access_token/", json=body)))
 
     def get(self, path: str, **query: str) -> Any:  # noqa: ANN401 - JSON
         """Return the JSON at ``v2/{path}``; a server that is away for a moment is waited for."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                return self._call("GET", path, params=query).json()
+                return self._json(self._call("GET", path, params=query))
             except (ServerAway, ServerRefused) as error:
                 away = isinstance(error, ServerAway) or error.status >= httpx.codes.INTERNAL_SERVER_ERROR
                 if not away or time.monotonic() > deadline:
@@ -82,7 +86,7 @@ class Client:
 
     def post(self, path: str, body: Any = None) -> Any:  # noqa: ANN401 - JSON
         """Post JSON to ``v2/{path}`` and return the answer."""
-        return self._call("POST", path, json={} if body is None else body).json()
+        return self._json(self._call("POST", path, json={} if body is None else body))
 
     def upload(self, path: str, file: Path) -> None:
         """Upload a file to ``v2/{path}``."""
@@ -106,8 +110,11 @@ class Client:
 
     @contextmanager
     def _stream(self, path: str) -> Iterator[httpx.Response]:
-        with self._http.stream("GET", f"v2/{path}") as answer:
-            yield answer
+        try:
+            with self._http.stream("GET", f"v2/{path}") as answer:
+                yield answer
+        except httpx.TransportError as error:
+            raise ServerAway(self._nobody(error)) from error
 
     def _call(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - httpx's
         try:
@@ -123,11 +130,20 @@ class Client:
         try:
             answer = self._http.request(method, path, **request)
         except httpx.TransportError as error:
-            message = f"No server answers at {self.url} ({error}): start one with `qanat up`, or give --server."
-            raise ServerAway(message) from error
+            raise ServerAway(self._nobody(error)) from error
         if not answer.is_success:
             raise ServerRefused(answer)
         return answer
+
+    def _nobody(self, error: Exception) -> str:
+        return f"No server answers at {self.url} ({error}): start one with `qanat up`, or give --server."
+
+    def _json(self, answer: httpx.Response) -> Any:  # noqa: ANN401 - JSON
+        try:
+            return answer.json()
+        except ValueError as error:
+            message = f"What answers at {answer.url} is no server of this kind: it sent no JSON. Look at --server."
+            raise CommandFailed(message) from error
 
     def _keep(self, tokens: dict[str, Any]) -> None:
         self._refresh = tokens.get("refresh_token", self._refresh)
@@ -138,7 +154,7 @@ def _words(answer: httpx.Response) -> str:
     try:
         document = answer.json()
     except ValueError:
-        return answer.text[:300]
+        return answer.text[:300] if answer.headers.get("Content-Type", "").startswith("text/plain") else ""
     if isinstance(document, dict):
         return "; ".join(f"{key}: {_flat(value)}" for key, value in document.items())
     return _flat(document)

@@ -2,11 +2,13 @@
 
 import logging
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from qanat.cli.errors import CommandFailed
 
@@ -14,11 +16,21 @@ app = typer.Typer(
     name="qanat",
     help="Run catastrophe models: on a laptop with one command, or against any server of the platform.",
     no_args_is_help=True,
+    rich_markup_mode=None,  # Brackets in a help text are brackets.
     pretty_exceptions_enable=False,
 )
 console = Console(stderr=True, highlight=False)
 
 DataDir = Annotated[Path | None, typer.Option(help="Where the platform keeps its data.", show_default=False)]
+
+
+class RunMode(StrEnum):
+    """How a model's runs are done: by one worker, or in chunks."""
+
+    V1 = "v1"
+    V2 = "v2"
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
 
@@ -28,9 +40,9 @@ def up(  # noqa: PLR0913, PLR0917 - the options of the command
     demo_model: Annotated[bool, typer.Option(help="Also run the built-in demonstration model.")] = True,  # noqa: FBT002
     data_dir: DataDir = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port of the API.")] = 8000,
-    websocket_port: Annotated[int, typer.Option(help="Port of the websocket server.")] = 8001,
-    run_mode: Annotated[str, typer.Option(help="Run mode that new models are registered with: v1 or v2.")] = "v2",
+    port: Annotated[int, typer.Option(help="Port of the API.", min=1, max=65535)] = 8000,
+    websocket_port: Annotated[int, typer.Option(help="Port of the websocket server.", min=1, max=65535)] = 8001,
+    run_mode: Annotated[RunMode, typer.Option(help="Run mode that new models are registered with.")] = RunMode.V2,
 ) -> None:
     """Start the whole platform on this machine; Ctrl-C stops it."""
     from qanat.cli.up import command  # noqa: PLC0415 - only this command pays for it
@@ -42,7 +54,7 @@ def up(  # noqa: PLR0913, PLR0917 - the options of the command
         host=host,
         port=port,
         websocket_port=websocket_port,
-        run_mode=run_mode,
+        run_mode=run_mode.value,
     )
 
 
@@ -133,8 +145,13 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
         app()
+    except ModuleNotFoundError as missing:
+        console.print(
+            f"[bold red]Error:[/] {missing.name} is not installed: `qanat doctor` says what to install.", soft_wrap=True
+        )
+        sys.exit(1)
     except CommandFailed as failure:
-        console.print(f"[bold red]Error:[/] {failure}", soft_wrap=True)
+        console.print(f"[bold red]Error:[/] {escape(str(failure))}", soft_wrap=True)
         sys.exit(1)
 
 

@@ -22,6 +22,8 @@ console = Console(highlight=False)
 
 LOOK_EVERY_SECONDS = 0.25
 TRACEBACK_LINES = 25
+WAITING = ""
+"""Name of the bar that stands for a run whose sub-tasks are not known yet."""
 DOWNLOADS = {
     "output_file": "output.tar.gz",
     "input_file": "input.tar.gz",
@@ -84,13 +86,14 @@ def connect(*, server: str | None, user: str | None, password: str | None, data_
         CommandFailed: there is none, or it refuses.
     """
     layout = Layout((data_dir or default_data_dir()).resolve())
-    known = read_json(layout.admin)
+    # This machine's credentials are for this machine's platform alone.
+    known = {} if server else read_json(layout.admin)
     url = server or read_json(layout.running).get("url")
     if url is None:
         message = f"No platform runs from {layout.root}: start one with `qanat up`, or give --server URL."
         raise CommandFailed(message)
-    username = user or (None if server else known.get("username"))
-    secret = password or (None if server and not known else known.get("password"))
+    username = user or known.get("username")
+    secret = password or (known.get("password") if username == known.get("username") else None)
     if not username or not secret:
         message = "Give --user and --password (or QANAT_USER and QANAT_PASSWORD) for this server."
         raise CommandFailed(message)
@@ -206,12 +209,15 @@ def _show(bar: Progress, bars: dict[str, Any], steps: list[dict[str, Any]], stat
     groups: dict[str, list[dict[str, Any]]] = {}
     for step in steps:
         groups.setdefault(step["name"].rstrip("0123456789 "), []).append(step)
-    for name, group in groups.items() if groups else {status: []}.items():
+    if groups and (waiting := bars.pop(WAITING, None)) is not None:
+        bar.remove_task(waiting)
+    for name, group in groups.items() if groups else {WAITING: []}.items():
         if name not in bars:
             bars[name] = bar.add_task(name, total=max(1, len(group)))
         done = sum(step["status"] == "COMPLETED" for step in group)
         running = any(step["status"] == "STARTED" for step in group)
-        bar.update(bars[name], completed=done, description=f"[bold]{name}[/]" if running else name)
+        shown = status if name == WAITING else name
+        bar.update(bars[name], completed=done, description=f"[bold]{shown}[/]" if running else shown)
 
 
 @contextmanager
@@ -230,11 +236,13 @@ def _failure(client: Client, identifier: int, status: str) -> str:
     saved = client.download(f"analyses/{identifier}/{name}/", target)
     if saved is None:
         return f"Analysis {identifier} ended as {status}."
-    lines = saved.read_text(errors="replace").splitlines()
+    first, *rest = saved.read_text(errors="replace").splitlines() or [""]
+    left_out = ["…"] if len(rest) > TRACEBACK_LINES else []
     return "\n".join(
         [
-            f"Analysis {identifier} ended as {status}: {lines[0] if lines else ''}",
-            *lines[1:TRACEBACK_LINES],
+            f"Analysis {identifier} ended as {status}: {first}",
+            *left_out,
+            *rest[-TRACEBACK_LINES:],
             f"The whole of it: {saved}",
         ]
     )

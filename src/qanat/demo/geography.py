@@ -29,6 +29,8 @@ LATITUDES: Final = (24.5, 31.0)
 LONGITUDES: Final = (-87.8, -79.8)
 CELL_DEGREES: Final = 0.1
 ROWS: Final = round((LATITUDES[1] - LATITUDES[0]) / CELL_DEGREES)
+LOOKS_PER_CELL: Final = 21
+"""In each direction: land that is half a kilometre across is found."""
 COLUMNS: Final = round((LONGITUDES[1] - LONGITUDES[0]) / CELL_DEGREES)
 MIDDLE: Final = (28.0, -83.0)
 KM_PER_DEGREE: Final = 111.195
@@ -64,6 +66,16 @@ def on_land(points: Floats) -> NDArray[np.bool_]:
         crossing = first[:, 1] + (latitude - first[:, 0]) / (second[:, 0] - first[:, 0]) * (second[:, 1] - first[:, 1])
     inside: NDArray[np.bool_] = (straddles & (longitude < crossing)).sum(axis=1) % 2 == 1
     return inside
+
+
+def touches_land(centres: Floats) -> NDArray[np.bool_]:
+    """Say which grid cells, given by their centres, have land in them: a coastal cell's centre may lie at sea."""
+    steps = np.linspace(-0.5, 0.5, LOOKS_PER_CELL) * CELL_DEGREES
+    found = np.zeros(len(centres), dtype=np.bool_)
+    for north in steps:
+        for east in steps:
+            found |= on_land(centres + np.array([north, east]))
+    return found
 
 
 def distance_to_coast(points: Floats) -> Floats:

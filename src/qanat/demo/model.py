@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qanat.demo import MODEL_ID, SUPPLIER_ID, VERSION_ID
-from qanat.demo.geography import CELL_DEGREES, LATITUDES, LONGITUDES, cell_centres, on_land
+from qanat.demo.geography import CELL_DEGREES, LATITUDES, LONGITUDES, cell_centres, touches_land
 from qanat.demo.storms import draw, peak_gusts
 from qanat.demo.vulnerability import (
     DAMAGE_BOUNDS,
@@ -70,7 +70,7 @@ def write_model(directory: Path) -> None:
 def _write_footprint(data: Path, generator: np.random.Generator) -> NDArray[np.int64]:
     """Write which intensity bin each event reaches in each area peril; return the ids of the strongest events."""
     ids, centres = cell_centres()
-    land = on_land(centres)
+    land = touches_land(centres)
     ids, centres = ids[land], centres[land]
     gusts = np.concatenate([peak_gusts(draw(200, generator), centres) for _ in range(EVENTS // 200)])
     bins = np.searchsorted(GUST_BINS, gusts, side="right")

@@ -7,6 +7,7 @@ set 1, whole portfolio.
 import csv
 import io
 import tarfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,8 @@ SAMPLE_MEAN: Final = "2"
 """PALT's SampleType for the mean of the samples; 1 is the mean of the distributions."""
 FULL_UNCERTAINTY: Final = "2"
 """EPT's EPCalc for full uncertainty."""
+WHOLE: Final = "1"
+"""SummaryId of the only summary of a set without groups: the whole portfolio."""
 CURVES: Final = {"1": "oep", "3": "aep"}
 """EPT's EPType: occurrence and aggregate exceedance probability; 2 and 4 are the tail values."""
 
@@ -65,8 +68,11 @@ def read_losses(archive: Path) -> LossSummary:
                 points = list(_rows(tar, tables.get(f"{name}_S1_ept.csv")))
                 if averages or points:
                     found[name] = _perspective(titles, averages, points)
-    except (OSError, tarfile.TarError) as error:
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
         message = f"{archive} cannot be read as an output archive: {error}"
+        raise NoLosses(message) from error
+    except (KeyError, ValueError) as error:
+        message = f"{archive} has tables that are not those of the Open Results Data standard: {error}"
         raise NoLosses(message) from error
     if not found:
         message = (
@@ -80,11 +86,12 @@ def read_losses(archive: Path) -> LossSummary:
 def _perspective(titles: tuple[str, str], averages: list[dict[str, str]], points: list[dict[str, str]]) -> Perspective:
     by_type: dict[str, float] = {}
     for row in averages:
-        by_type[row["SampleType"]] = by_type.get(row["SampleType"], 0.0) + float(row["MeanLoss"])
+        if row["SummaryId"] == WHOLE:
+            by_type[row["SampleType"]] = float(row["MeanLoss"])
     curves: dict[str, dict[float, float]] = {"oep": {}, "aep": {}}
     for row in points:
         curve = CURVES.get(row["EPType"])
-        if curve and row["EPCalc"] == FULL_UNCERTAINTY and row["SummaryId"] == "1":
+        if curve and row["EPCalc"] == FULL_UNCERTAINTY and row["SummaryId"] == WHOLE:
             curves[curve][float(row["ReturnPeriod"])] = float(row["Loss"])
     return Perspective(
         name=titles[0],

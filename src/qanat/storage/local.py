@@ -3,14 +3,23 @@
 import errno
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from qanat.storage.port import ObjectMissing, StorageFull, StorageUnavailable, checked
 
+NO_OBJECT = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class _SenderFailed(Exception):
+    """Whoever sends the chunks has failed: that says nothing of the storage."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class LocalStorage:
@@ -28,8 +37,10 @@ class LocalStorage:
             target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as stream:
                 temporary = Path(stream.name)
-                size = sum(stream.write(chunk) for chunk in chunks)
+                size = sum(stream.write(chunk) for chunk in _as_sent(chunks))
             temporary.replace(target)
+        except _SenderFailed as failed:
+            raise failed.error from None
         except OSError as error:
             if error.errno in NO_ROOM:
                 message = f"No room is left in {self.root}: free some, then try again; nothing was stored."
@@ -45,15 +56,15 @@ class LocalStorage:
         """Open the file."""
         try:
             return self._path(key).open("rb")
-        except FileNotFoundError:
+        except NO_OBJECT:
             raise ObjectMissing(key) from None
 
     def size(self, key: str) -> int:
         """Return the file's size."""
-        try:
-            return self._path(key).stat().st_size
-        except FileNotFoundError:
-            raise ObjectMissing(key) from None
+        path = self._path(key)
+        if not path.is_file():
+            raise ObjectMissing(key)
+        return path.stat().st_size
 
     def exists(self, key: str) -> bool:
         """Say whether the file is there."""
@@ -62,6 +73,8 @@ class LocalStorage:
     def delete(self, key: str) -> None:
         """Remove the file and the folders that it leaves empty."""
         path = self._path(key)
+        if not path.is_file():
+            return
         path.unlink(missing_ok=True)
         with suppress(OSError):
             for parent in path.parents:
@@ -75,3 +88,10 @@ class LocalStorage:
 
     def _path(self, key: str) -> Path:
         return self.root / os.fspath(checked(key))
+
+
+def _as_sent(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    try:
+        yield from chunks
+    except OSError as error:
+        raise _SenderFailed(error) from error

@@ -111,13 +111,7 @@ def test_each_command_has_an_example() -> None:
     assert {words[0] for words in examples(PAGE)} == set(COMMANDS)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *sorted(set(COMMANDS) - PASSED_ON - {"run"}),
-        pytest.param("run", marks=pytest.mark.xfail(reason="rich takes [/VERSION] in its help for markup")),
-    ],
-)
+@pytest.mark.parametrize("name", sorted(set(COMMANDS) - PASSED_ON))
 def test_each_command_explains_itself(name: str) -> None:
     result = CliRunner().invoke(module.app, [name, "--help"], env={"COLUMNS": "200"})
 
@@ -170,7 +164,6 @@ def test_an_expected_failure_is_a_sentence_and_1(
     assert said.out == ""
 
 
-@pytest.mark.xfail(reason="rich takes the brackets of a sentence for markup")
 @pytest.mark.parametrize("sentence", ["install qanat[embedded]", "no file a[/b].csv"])
 def test_the_sentence_of_a_failure_keeps_its_brackets(
     sentence: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

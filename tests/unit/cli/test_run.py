@@ -264,7 +264,6 @@ def test_a_server_that_is_given_wants_credentials(tmp_path: Path) -> None:
         connect(server="http://losses.example", user=None, password=None, data_dir=tmp_path)
 
 
-@pytest.mark.xfail(reason="connect takes the password of this machine's administrator where none is given")
 def test_this_machines_password_is_never_sent_to_another_server(client_of: Clients, layout: Layout) -> None:
     server = PlatformInMemory()
     client_of(server)

@@ -135,7 +135,6 @@ def test_the_model_has_a_vulnerability_for_every_key(model: Path, keys: "pd.Data
     assert set(keys["vulnerability_id"]) <= known
 
 
-@pytest.mark.xfail(strict=True, reason="places on the coast whose cell has its middle at sea have a key but no hazard")
 def test_the_model_has_hazard_for_every_key(model: Path, keys: "pd.DataFrame") -> None:
     reached = set(in_file(model, "footprint.bin", FOOTPRINT, 8)["areaperil"].tolist())
 

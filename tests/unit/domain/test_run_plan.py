@@ -12,7 +12,7 @@ from qanat.contract.statuses import Phase, RunKind, RunMode
 from qanat.domain.run_plan import RESULTS, PlannedStep, RunPlan, plan
 from qanat.server.runs import canvas
 
-CHUNKS = st.integers(1, 200)
+CHUNKS = st.integers(1, 60)
 KINDS = st.sampled_from(RunKind)
 USERS_OWN = {
     labels.LOCATION,

@@ -7,7 +7,7 @@ import pytest
 
 from qanat.storage.local import LocalStorage
 from qanat.storage.memory import MemoryStorage
-from qanat.storage.port import ObjectMissing, Storage, StorageUnavailable
+from qanat.storage.port import ObjectMissing, Storage
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -138,11 +138,8 @@ def test_nobody_sees_an_object_that_is_being_written(storage: Storage) -> None:
 
 
 @pytest.fixture
-def with_one_object(storage: Storage, request: pytest.FixtureRequest) -> Storage:
-    """Return a storage that holds ``runs/1/a``; what is wrong with the local one is to be mended there."""
-    if isinstance(storage, LocalStorage):
-        reason = "a folder, or what lies beneath a file, is not ObjectMissing but an error of the operating system"
-        request.applymarker(pytest.mark.xfail(strict=True, raises=(OSError, pytest.fail.Exception), reason=reason))
+def with_one_object(storage: Storage) -> Storage:
+    """Return a storage that holds ``runs/1/a``."""
     storage.write("runs/1/a", [b"x"])
     return storage
 
@@ -164,13 +161,7 @@ class ConnectionOfTheSenderLost(OSError):
     """What the chunks come from has failed, with an error of the operating system."""
 
 
-def test_an_error_of_the_sender_is_not_taken_for_one_of_the_storage(
-    storage: Storage, request: pytest.FixtureRequest
-) -> None:
-    if isinstance(storage, LocalStorage):
-        reason = "an OSError of whoever sends the chunks becomes 'the storage could not be written: None.'"
-        request.applymarker(pytest.mark.xfail(strict=True, raises=StorageUnavailable, reason=reason))
-
+def test_an_error_of_the_sender_is_not_taken_for_one_of_the_storage(storage: Storage) -> None:
     def lost() -> Iterator[bytes]:
         yield b"first half"
         raise ConnectionOfTheSenderLost

@@ -28,6 +28,7 @@ def up(  # noqa: PLR0913 - the options of the command
         CommandFailed: it cannot be started.
     """
     layout = Layout((data_dir or default_data_dir()).resolve())
+    layout.prepare()
     if demo_model:
         models = [*models, ensure_demo_model(layout)]
     stopping = threading.Event()

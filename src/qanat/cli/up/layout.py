@@ -46,11 +46,6 @@ class Layout:
         return self.root / "work"
 
     @property
-    def numba_cache(self) -> Path:
-        """Compiled kernel functions, kept for the next start."""
-        return self.root / "numba"
-
-    @property
     def runtime(self) -> Path:
         """Sockets: their paths must be short, so they lie beside the system's other temporary files."""
         digest = hashlib.sha256(str(self.root.resolve()).encode()).hexdigest()[:12]
@@ -82,6 +77,7 @@ class Layout:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            stream.close()
             where = read_json(self.running).get("url", "somewhere")
             message = (
                 f"A platform runs in {self.root} already, at {where}: use it, stop it with Ctrl-C in its terminal, "

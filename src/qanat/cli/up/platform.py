@@ -1,5 +1,6 @@
 """The platform on one machine: broker, server roles and a worker for each model, started and stopped in order."""
 
+import json
 import logging
 import os
 import socket
@@ -65,8 +66,8 @@ class Platform:
             raise CommandFailed(str(error)) from error
         self.layout.prepare()
         self._lock = self.layout.lock()
-        for port in (self.port, self.websocket_port):
-            _require_free(self.host, port)
+        _require_free(self.host, self.port, option="--port")
+        _require_free(self.host, self.websocket_port, option="--websocket-port")
         try:
             self._start()
             self._wait_until_ready(started + READY_SECONDS)
@@ -141,9 +142,18 @@ class Platform:
             "QANAT_WORKER_KEY": keep_secret(self.layout.root / "worker_key"),
             "QANAT_SERVER": self.url,
             "QANAT_LEASE_SECONDS": os.environ.get("QANAT_LEASE_SECONDS", str(LEASE_SECONDS)),
-            "QANAT_ALLOWED_HOSTS": os.environ.get("QANAT_ALLOWED_HOSTS", f'["localhost", "127.0.0.1", "{self.host}"]'),
+            "QANAT_ALLOWED_HOSTS": self._allowed_hosts(),
             "PYTHONUNBUFFERED": "1",
         }
+
+    def _allowed_hosts(self) -> str:
+        """Return the host names that the server answers to: those given, and those that this machine itself uses."""
+        try:
+            given = json.loads(os.environ.get("QANAT_ALLOWED_HOSTS", "[]"))
+        except ValueError as error:
+            message = f'QANAT_ALLOWED_HOSTS is no JSON list ({error}): give one, such as ["losses.example"].'
+            raise CommandFailed(message) from error
+        return json.dumps([*given, "localhost", "127.0.0.1", self.host])
 
     def _wait_until_ready(self, deadline: float) -> None:
         """Wait until the API answers and every model has registered."""
@@ -196,14 +206,14 @@ class Platform:
                 raise CommandFailed(message)
 
 
-def _require_free(host: str, port: int) -> None:
+def _require_free(host: str, port: int, *, option: str) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
             message = (
-                f"Port {port} of {host} cannot be used ({error.strerror}): stop what listens there, or give --port."
+                f"Port {port} of {host} cannot be used ({error.strerror}): stop what listens there, or give {option}."
             )
             raise CommandFailed(message) from error
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from qanat.storage.secret_files import keep_secret
 
@@ -85,6 +85,9 @@ def load() -> ServerSettings:
     except ValidationError as error:
         lines = [f"QANAT_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
         message = "The server cannot start with these settings. " + "; ".join(lines)
+        raise BadSettings(message) from None
+    except SettingsError as error:
+        message = f"The server cannot start with these settings. {error}: lists are written as JSON."
         raise BadSettings(message) from None
     settings.secret_key = _secret(settings, "secret_key")
     settings.worker_key = _secret(settings, "worker_key")

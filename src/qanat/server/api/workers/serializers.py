@@ -45,6 +45,14 @@ class OutputFields(Fields):
     size = serializers.IntegerField(min_value=0)
 
 
+class Printed(serializers.CharField):
+    """What a model has printed, whatever it is: no byte in it keeps a failure from being reported."""
+
+    def to_internal_value(self, data: str) -> str:
+        """Put a mark in place of NULs, which PostgreSQL does not take in a text."""
+        return super().to_internal_value(data).replace("\0", "\ufffd")
+
+
 class CommitFields(Fields):
     """A step's success."""
 
@@ -57,8 +65,8 @@ class FailureFields(Fields):
     """An attempt's failure."""
 
     failure_class = serializers.ChoiceField(choices=[member.value for member in FailureClass])
-    message = serializers.CharField(allow_blank=True, trim_whitespace=False)
-    traceback = serializers.CharField(allow_blank=True, trim_whitespace=False)
+    message = Printed(allow_blank=True, trim_whitespace=False)
+    traceback = Printed(allow_blank=True, trim_whitespace=False)
     exit_code = serializers.IntegerField(allow_null=True)
     signal = serializers.IntegerField(allow_null=True)
     resources = serializers.DictField(allow_null=True, required=False)
