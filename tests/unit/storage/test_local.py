@@ -31,6 +31,9 @@ class FullDisk:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._stream.close()
 
     def write(self, chunk: bytes) -> int:
