@@ -9,7 +9,14 @@ from qanat.server.portfolios.models import Portfolio
 from qanat.server.risk_models.models import RiskModel
 from qanat.server.runs.models import Run
 from tests.api.caller import BAD_REQUEST, CREATED, NO_CONTENT, NOT_FOUND, OK, Caller
-from tests.factories import ANALYSIS_SETTINGS, make_data_file, make_model, make_portfolio, make_settings_file
+from tests.factories import (
+    ANALYSIS_SETTINGS,
+    make_analysis,
+    make_data_file,
+    make_model,
+    make_portfolio,
+    make_settings_file,
+)
 
 FILES = {
     "input_file",
@@ -185,13 +192,12 @@ def test_an_analysis_is_replaced(api: Caller, analysis: Analysis, wish: dict[str
     assert (answer.code, answer.body["name"], answer.body["portfolio"]) == (OK, "Windstorm", other.pk)
 
 
-@pytest.mark.parametrize("status", list(AnalysisStatus))
-def test_an_analysis_is_deleted_in_any_state(api: Caller, analysis: Analysis, status: AnalysisStatus) -> None:
-    Analysis.objects.update(status=status)
+def test_an_analysis_is_deleted_in_any_state(api: Caller, portfolio: Portfolio, model: RiskModel) -> None:
+    rows = [make_analysis(status=status, portfolio=portfolio, model=model) for status in AnalysisStatus]
 
-    answer = api.delete(f"analyses/{analysis.pk}/")
+    answers = [api.delete(f"analyses/{row.pk}/") for row in rows]
 
-    assert (answer.code, answer.content) == (NO_CONTENT, b"")
+    assert {(answer.code, answer.content) for answer in answers} == {(NO_CONTENT, b"")}
     assert not Analysis.objects.exists()
     assert Portfolio.objects.exists()
 

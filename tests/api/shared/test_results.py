@@ -63,24 +63,23 @@ def test_losses_complete_an_analysis(api: Caller, completed: Analysis) -> None:
     assert all(shown[field] for field in RESULTS)
 
 
-@pytest.mark.parametrize("field", RESULTS)
-def test_a_result_is_downloaded_under_its_name_and_type(api: Caller, completed: Analysis, field: str) -> None:
-    name, content_type = RESULTS[field]
+def test_results_are_downloaded_under_their_names_and_types(api: Caller, completed: Analysis) -> None:
+    answers = {field: api.get(f"analyses/{completed.pk}/{field}/") for field in RESULTS}
 
-    answer = api.get(f"analyses/{completed.pk}/{field}/")
-
-    assert (answer.code, answer.headers["Content-Type"]) == (OK, content_type)
-    assert answer.headers["Content-Disposition"] == f'attachment; filename="analysis_{completed.pk}_{name}"'
-
-
-@pytest.mark.parametrize("field", sorted(set(RESULTS) - TRACEBACKS))
-def test_a_result_is_what_the_worker_made(api: Caller, completed: Analysis, field: str) -> None:
-    assert api.get(f"analyses/{completed.pk}/{field}/").content == field.encode()
+    for field, (name, content_type) in RESULTS.items():
+        assert (answers[field].code, answers[field].headers["Content-Type"]) == (OK, content_type)
+        disposition = f'attachment; filename="analysis_{completed.pk}_{name}"'
+        assert answers[field].headers["Content-Disposition"] == disposition
 
 
-@pytest.mark.parametrize("field", RESULTS)
-def test_a_file_that_is_not_there_is_not_found(api: Caller, analysis: Analysis, field: str) -> None:
-    assert api.get(f"analyses/{analysis.pk}/{field}/").code == NOT_FOUND
+def test_results_are_what_the_worker_made(api: Caller, completed: Analysis) -> None:
+    for field in set(RESULTS) - TRACEBACKS:
+        assert api.get(f"analyses/{completed.pk}/{field}/").content == field.encode()
+
+
+def test_files_that_are_not_there_are_not_found(api: Caller, analysis: Analysis) -> None:
+    for field in RESULTS:
+        assert api.get(f"analyses/{analysis.pk}/{field}/").code == NOT_FOUND
 
 
 @pytest.mark.parametrize("field", sorted(READ_ONLY))
