@@ -18,7 +18,7 @@ from qanat.demo import MODEL_ID, SUPPLIER_ID
 from qanat.demo.portfolio import DemoPortfolio, write_portfolio
 from tests.acceptance.faults import Runs, Up, small, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("platform")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("platform")]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from qanat.cli.up.layout import Layout
 from tests.acceptance.faults import ROLES, STEP_PROCESS, Runs, Up, until, wait
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("faults")]
 
 KINDS = (*ROLES, "broker", "server", "worker", "qanat zygote", STEP_PROCESS, "tool")
 CANCELLED_WITHIN_SECONDS = 15.0
@@ -35,7 +35,8 @@ def runs(up: Up, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
 def undisturbed(runs: Runs, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The tables of a run that nobody disturbed."""
     analysis = runs.start()
-    until(lambda: runs.ended(analysis), what="the undisturbed run ends")
+    # On a fresh machine the kernel's functions are compiled now.
+    until(lambda: runs.ended(analysis), what="the undisturbed run ends", seconds=600)
     tables = runs.outputs(analysis, tmp_path_factory.mktemp("undisturbed"))
     assert tables
     return tables

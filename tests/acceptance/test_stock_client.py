@@ -17,7 +17,7 @@ from qanat.demo import MODEL_ID, SUPPLIER_ID
 from qanat.demo.portfolio import write_portfolio
 from tests.acceptance.faults import small
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("platform")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("platform")]
 CHUNKS = ("--lookup-chunks", "2", "--analysis-chunks", "2")
 
 
@@ -44,7 +44,7 @@ def run(platform: Platform, model: int, folder: Path, *, version: str, more: tup
     command += ["--server-url", platform.url, "--server-version", version]
     command += ["--server-login-json", str(folder / "login.json"), "-a", str(files.settings)]
     command += ["-x", str(files.location), "-o", str(folder / "out"), *more]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=240)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=800)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "out"
 

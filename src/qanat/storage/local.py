@@ -38,6 +38,8 @@ class LocalStorage:
             with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as stream:
                 temporary = Path(stream.name)
                 size = sum(stream.write(chunk) for chunk in _as_sent(chunks))
+                stream.flush()
+                os.fsync(stream.fileno())  # A row that is committed must not outlive the bytes that it names.
             temporary.replace(target)
         except _SenderFailed as failed:
             raise failed.error from None

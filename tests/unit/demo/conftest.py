@@ -3,13 +3,9 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from qanat.demo.model import write_model
 from qanat.demo.portfolio import DemoPortfolio, write_portfolio
-
-settings.register_profile("busy machine", deadline=None, max_examples=30)
-settings.load_profile("busy machine")
 
 
 @pytest.fixture(scope="session")

@@ -36,6 +36,12 @@ class FullDisk:
     def close(self) -> None:
         self._stream.close()
 
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
     def write(self, chunk: bytes) -> int:
         if self._stream.tell() + len(chunk) > ROOM:
             raise OSError(self._code, os.strerror(self._code))

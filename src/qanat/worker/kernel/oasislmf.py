@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pandas as pd
 from oasislmf.manager import OasisManager
-from oasislmf.utils.data import get_exposure_data, prepare_oed_exposure
+from oasislmf.utils.data import DEFAULT_ADDITIONAL_FIELDS, get_exposure_data, prepare_oed_exposure
 from oasislmf.utils.defaults import SAR_ID
 from oasislmf.utils.exceptions import OasisException, OasisExceptionNoKeys
 from oasislmf.utils.inputs import update_config
@@ -167,7 +167,11 @@ class OasisKernel:
     def _exposure(self, job: InputsJob) -> Any:  # noqa: ANN401 - ods-tools has no types
         """Read the exposure and number its locations as the kernel does for the whole file."""
         if job.prepared is not None:
-            exposure = OedExposure.from_config(job.prepared / EXPOSURE_CONFIG)
+            # Saved exposure does not remember how to convert currencies.
+            conversion = _present(currency_conversion=job.currency)
+            exposure = OedExposure.from_config(
+                job.prepared / EXPOSURE_CONFIG, additional_fields=DEFAULT_ADDITIONAL_FIELDS, **conversion
+            )
             prepare_oed_exposure(exposure)
             return exposure
         from oasislmf.computation.run.generate_files import GenerateOasisFiles  # noqa: PLC0415 - its reading rules
