@@ -76,6 +76,7 @@ MAKERS = {
     "portfolios": full_portfolio,
     "models": full_model,
     "data_files": full_data_file,
+    "analyses": full_analysis,
 }
 
 
@@ -91,7 +92,7 @@ def test_a_list_of_twenty_costs_as_much_as_a_list_of_one(api: Caller, group: Gro
     assert queries_of(api, f"{resource}/") == one <= MOST
 
 
-@pytest.mark.parametrize("resource", ["portfolios", "data_files"])
+@pytest.mark.parametrize("resource", MAKERS)
 def test_a_row_costs_as_much_beside_others_as_alone(api: Caller, group: Group, resource: str) -> None:
     pk = MAKERS[resource](group)
     alone = queries_of(api, f"{resource}/{pk}/")
@@ -102,10 +103,19 @@ def test_a_row_costs_as_much_beside_others_as_alone(api: Caller, group: Group, r
     assert queries_of(api, f"{resource}/{pk}/") == alone <= MOST
 
 
-@pytest.mark.parametrize("route", ["", "storage_links/", "run_progress/"])
+@pytest.mark.parametrize("route", ["", "storage_links/", "run_progress/", "data_files/"])
 def test_an_analysis_costs_as_much_with_twenty_data_files_as_with_one(api: Caller, group: Group, route: str) -> None:
     small, large = full_analysis(group, data_files=1), full_analysis(group, data_files=20)
 
     few, many = queries_of(api, f"analyses/{small}/{route}"), queries_of(api, f"analyses/{large}/{route}")
+
+    assert many == few <= MOST
+
+
+@pytest.mark.parametrize("route", ["", "versions/", "data_files/"])
+def test_a_model_costs_as_much_with_twenty_data_files_as_with_one(api: Caller, group: Group, route: str) -> None:
+    small, large = full_model(group, data_files=1), full_model(group, data_files=20)
+
+    few, many = queries_of(api, f"models/{small}/{route}"), queries_of(api, f"models/{large}/{route}")
 
     assert many == few <= MOST

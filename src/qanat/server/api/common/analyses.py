@@ -65,7 +65,7 @@ class Analyses(ResourceView):
 
 
 class AnalysisList(Analyses, ListView):
-    """``analyses/``."""
+    """``analyses/``; a version says by what it is filtered."""
 
     def list_context(self, rows: list[Analysis]) -> dict[str, Any]:
         """Count the sub-tasks of all rows at once."""
@@ -118,7 +118,7 @@ class AnalysisDataFiles(Analyses):
     def get(self, request: Request, pk: int) -> Response:
         """Return the data files."""
         del request
-        files = self.one(pk).complex_model_data_files.select_related("file").order_by("pk")
+        files = self.one(pk).complex_model_data_files.select_related("file").prefetch_related("groups").order_by("pk")
         return Response(self.data_file_form(files, many=True, context=self.context()).data)
 
 

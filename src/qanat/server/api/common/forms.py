@@ -19,7 +19,11 @@ class OwnedForm(serializers.ModelSerializer[Any]):
 
     def create(self, validated_data: Json) -> Any:  # noqa: ANN401 - a row of the form's table
         """Create the row in the actor's name."""
-        return super().create({"creator": self.context["request"].user, **validated_data})
+        actor = self.context["request"].user
+        row = super().create({"creator": actor, **validated_data})
+        if hasattr(row, "groups"):
+            row.groups.set(groups_for(actor=actor, names=None))
+        return row
 
 
 class GroupsField(serializers.Field):  # type: ignore[type-arg]

@@ -122,8 +122,8 @@ class CreateAnalysis(Portfolios):
         """Create and queue; nothing remains where either is refused."""
         portfolio = self.one(pk)
         data = {**body_of(request), "portfolio": pk}
-        context = {**self.context(), "any_model": True}
+        context = {**self.context(), "any_model": True, "sub_task_counts": {}}
         form = self.analysis_form(data=data, context=context)
         form.is_valid(raise_exception=True)
         analysis = start(form=form, portfolio=portfolio, view=self)
-        return Response(self.analysis_form(analysis, context=self.context()).data, status=status.HTTP_201_CREATED)
+        return Response(self.analysis_form(analysis, context=context).data, status=status.HTTP_201_CREATED)

@@ -1,10 +1,14 @@
 """V1's endpoints: each shared one bound to V1's forms. ``wc -l`` of this folder is the price of V1."""
 
+from typing import Any
+
+from django.db.models import QuerySet
 from django.urls import path
 
 from qanat.contract.statuses import RunKind
 from qanat.domain.analysis_status import Event
-from qanat.server.api.common import analyses, data_files, models, portfolios
+from qanat.server.analyses.models import Analysis
+from qanat.server.api.common import analyses, data_files, filters, models, portfolios
 from qanat.server.api.common.files import routes
 from qanat.server.api.v1 import forms
 
@@ -42,21 +46,19 @@ class CreateAnalysis(V1, portfolios.CreateAnalysis):
     analysis_form = forms.Analysis
 
 
-class ModelList(V1, models.ModelList):
-    """Models, but for those of run mode V2."""
+class V1Models(V1, models.Models):
+    """V1 does not know models of run mode V2."""
 
-    list_form = forms.Model
-    detail_form = forms.Model
-
-    def rows(self):  # type: ignore[no-untyped-def]  # noqa: ANN201 - as in the base class
+    def rows(self) -> QuerySet[Any]:
         """Leave out the models that V1 cannot run."""
         return super().rows().exclude(run_mode="V2")
 
 
-class V1Models(V1):
-    """V1 does not know models of run mode V2."""
+class ModelList(V1Models, models.ModelList):
+    """Models, but for those of run mode V2."""
 
-    rows = ModelList.rows
+    list_form = forms.Model
+    detail_form = forms.Model
 
 
 class ModelDetail(V1Models, models.ModelDetail):
@@ -101,6 +103,7 @@ class DataFileDetail(V1, data_files.DataFileDetail):
 class AnalysisList(V1, analyses.AnalysisList):
     """Analyses, those of V2 too."""
 
+    filters = filters.filter_set(Analysis, filters.ANALYSES_V1)
     list_form = forms.AnalysisItem
     detail_form = forms.Analysis
 

@@ -1,6 +1,8 @@
 """Looking into the archives of an analysis without downloading them."""
 
 import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import PurePath
 
 from django.http import Http404, HttpResponse
@@ -25,7 +27,8 @@ class ArchiveView(Analyses):
     version = "v2"
     field: str = "output_file"
 
-    def archive(self, pk: int) -> tarfile.TarFile:
+    @contextmanager
+    def archive(self, pk: int) -> Iterator[tarfile.TarFile]:
         """Open the archive.
 
         Raises:
@@ -34,7 +37,8 @@ class ArchiveView(Analyses):
         file = getattr(self.one(pk), self.field)
         if file is None:
             raise Http404
-        return tarfile.open(fileobj=storage().open(file.key), mode="r:gz")
+        with storage().open(file.key) as stream, tarfile.open(fileobj=stream, mode="r:gz") as archive:
+            yield archive
 
 
 class TarList(ArchiveView):

@@ -4,7 +4,8 @@ from django.urls import path
 
 from qanat.contract.statuses import RunKind
 from qanat.domain.analysis_status import Event
-from qanat.server.api.common import analyses, data_files, models, options, portfolios
+from qanat.server.analyses.models import Analysis
+from qanat.server.api.common import analyses, data_files, filters, models, options, portfolios
 from qanat.server.api.common.documents import OptionsView
 from qanat.server.api.common.files import routes
 from qanat.server.api.v2 import archives, forms, sub_tasks
@@ -108,6 +109,7 @@ class DataFileDetail(V2, data_files.DataFileDetail):
 class AnalysisList(V2, analyses.AnalysisList):
     """Analyses."""
 
+    filters = filters.filter_set(Analysis, filters.ANALYSES_V2)
     list_form = forms.Analysis
     detail_form = forms.Analysis
 
