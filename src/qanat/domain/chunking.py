@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 
 class Strategy(StrEnum):
@@ -11,6 +11,10 @@ class Strategy(StrEnum):
 
     FIXED = "FIXED_CHUNKS"
     DYNAMIC = "DYNAMIC_CHUNKS"
+
+
+MOST_CHUNKS: Final = 10_000
+"""Into how many chunks a lookup or the losses may be cut; each is a row, a message and a directory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +69,8 @@ def event_count(*, analysis_settings: Mapping[str, Any], model_settings: Mapping
     Raises:
         EventCountUnknown: the settings name no event set, an unknown one, or one without ``number_of_events``.
     """
-    event_ids: Sequence[int] = analysis_settings.get("event_ids") or ()
-    if len(event_ids) > 1:
+    event_ids = analysis_settings.get("event_ids")
+    if isinstance(event_ids, Sequence) and len(event_ids) > 1:
         return len(event_ids)
     if model_settings is None:
         msg = "model_settings_file"

@@ -221,18 +221,29 @@ def _events(asked: Request, model: RiskModel, options: ChunkingOptions) -> int |
         return None
     try:
         return chunking.event_count(
-            analysis_settings=_document(asked.analysis.settings_file) or {},
-            model_settings=_document(model.settings_file),
+            analysis_settings=_document(asked.analysis.settings_file, field="analysis_settings_file") or {},
+            model_settings=_document(model.settings_file, field="model_settings_file"),
         )
     except EventCountUnknown as unknown:
         raise NotPossible({unknown.field: [str(unknown)]}) from unknown
 
 
-def _document(file: StoredFile | None) -> dict[str, Any] | None:
+def _document(file: StoredFile | None, *, field: str) -> dict[str, Any] | None:
+    """Return settings as they were stored; an upload of a whole file may hold anything.
+
+    Raises:
+        NotPossible: they are no JSON object.
+    """
     if file is None:
         return None
-    with storage().open(file.key) as stream:
-        document: dict[str, Any] = json.load(stream)
+    try:
+        with storage().open(file.key) as stream:
+            document = json.load(stream)
+    except (ValueError, RecursionError) as error:
+        message = f"'{file.filename}' is not JSON ({error}): post the settings again"
+        raise NotPossible({field: [message]}) from error
+    if not isinstance(document, dict):
+        raise NotPossible({field: [f"'{file.filename}' is not a JSON object: post the settings again"]})
     return document
 
 

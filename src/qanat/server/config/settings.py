@@ -78,6 +78,11 @@ def _database(url: str) -> dict[str, Any]:
 DATABASES = {"default": _database(QANAT.database_url)}
 
 REST_FRAMEWORK = {
+    "DEFAULT_PARSER_CLASSES": (
+        "qanat.server.api.common.parsers.JSONParser",
+        "rest_framework.parsers.FormParser",
+        "rest_framework.parsers.MultiPartParser",
+    ),
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "qanat.server.api.common.authentication.Basic",
         "qanat.server.api.common.authentication.Bearer",

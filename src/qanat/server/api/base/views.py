@@ -6,12 +6,13 @@ from typing import Any
 from celery import current_app
 from django.conf import settings
 from django.contrib.auth import authenticate
+from django.contrib.auth.models import User
 from django.db import Error as DatabaseError
 from django.db import connection
 from kombu.exceptions import OperationalError as BrokerUnavailable
 from rest_framework import status
 from rest_framework.exceptions import ValidationError
-from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
+from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -20,6 +21,7 @@ from rest_framework_simplejwt.tokens import RefreshToken as Refresh
 
 from qanat import __version__
 from qanat.contract.oed import latest_schema_version
+from qanat.server.api.common.parsers import JSONParser
 
 CHALLENGE = 'Bearer realm="api"'
 
@@ -98,6 +100,10 @@ def _version_of(distribution: str) -> str:
         return "not installed"
 
 
+USER_ID = "user_id"
+"""The claim of a token that says whose it is."""
+
+
 class TokenView(Public):
     """The token endpoints, the only ones to answer 401."""
 
@@ -142,6 +148,8 @@ class RefreshToken(TokenView):
             return Response({"Detail": ["Refresh token not found in header"]}, status=status.HTTP_400_BAD_REQUEST)
         try:
             refresh = Refresh(given)  # type: ignore[arg-type]
+            if not User.objects.filter(pk=refresh.get(USER_ID), is_active=True).exists():
+                return self.refuse({"detail": "User is inactive or gone", "code": "token_not_valid"})
             refresh.blacklist()
             refresh.set_jti()
             refresh.set_exp()

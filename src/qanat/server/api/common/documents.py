@@ -4,12 +4,13 @@ import json
 from typing import Any, ClassVar
 
 from django.http import Http404
-from rest_framework.parsers import JSONParser
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
 from qanat.server.api.common.files import empty, receipt
+from qanat.server.api.common.parsers import JSONParser
 from qanat.server.api.common.resources import ResourceView
 from qanat.server.files.models import StoredFile
 from qanat.server.files.owned import replace_file
@@ -25,8 +26,13 @@ class DocumentView(ResourceView):
     def get(self, request: Request, pk: int) -> Response:
         """Return the document."""
         del request
-        with storage().open(self._file(pk).key) as stream:
-            return Response(json.load(stream))
+        file = self._file(pk)
+        try:
+            with storage().open(file.key) as stream:
+                return Response(json.load(stream))
+        except (ValueError, RecursionError) as error:
+            message = f"'{file.filename}', which was uploaded as it is, is not JSON ({error}): post it again."
+            raise ValidationError({self.field: [message]}) from error
 
     def post(self, request: Request, pk: int) -> Response:
         """Check and store the document."""

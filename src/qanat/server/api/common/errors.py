@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.db import OperationalError as DatabaseUnavailable
 from kombu.exceptions import OperationalError as BrokerUnavailable
 from rest_framework import status
 from rest_framework.response import Response
@@ -30,6 +31,15 @@ ANSWERS: dict[type[Exception], Answer] = {
     ObjectMissing: (status.HTTP_404_NOT_FOUND, _detail),
     StorageFull: (status.HTTP_507_INSUFFICIENT_STORAGE, _detail),
     StorageUnavailable: (status.HTTP_503_SERVICE_UNAVAILABLE, _detail),
+    # Forms refuse such a text on its field; what is no form's field meets it when it is stored or compared.
+    UnicodeEncodeError: (
+        status.HTTP_400_BAD_REQUEST,
+        lambda _: {"detail": "A text has half of a surrogate pair (\\ud800 to \\udfff): send whole characters."},
+    ),
+    DatabaseUnavailable: (
+        status.HTTP_503_SERVICE_UNAVAILABLE,
+        lambda _: {"detail": "The database does not answer or is busy: try again in a moment; nothing was changed."},
+    ),
     BrokerUnavailable: (status.HTTP_503_SERVICE_UNAVAILABLE, _detail),
 }
 

@@ -15,10 +15,11 @@ from django.urls import URLPattern, path
 from django.utils.http import content_disposition_header
 from rest_framework import status
 from rest_framework.exceptions import MethodNotAllowed, PermissionDenied, ValidationError
-from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
+from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from qanat.server.api.common.parsers import JSONParser
 from qanat.server.api.common.resources import ResourceView
 from qanat.server.files.models import StoredFile
 from qanat.server.files.owned import replace_file
@@ -148,14 +149,18 @@ def receipt(file: StoredFile, *, conversion_fields: bool = False) -> dict[str, A
 
 def _converted(file: StoredFile, wanted: str) -> FileResponse:
     """Return an OED file in the other format; its columns are typed by their content."""
-    from pyarrow import csv, parquet  # noqa: PLC0415 - heavy, and needed for conversions only
+    from pyarrow import ArrowInvalid, csv, parquet  # noqa: PLC0415 - heavy, and needed for conversions only
 
     target = io.BytesIO()
-    with storage().open(file.key) as stream:
-        if wanted == "parquet":
-            parquet.write_table(csv.read_csv(stream), target)
-        else:
-            csv.write_csv(parquet.read_table(stream), target)
+    try:
+        with storage().open(file.key) as stream:
+            if wanted == "parquet":
+                parquet.write_table(csv.read_csv(stream), target)
+            else:
+                csv.write_csv(parquet.read_table(stream), target)
+    except ArrowInvalid as error:
+        message = f"'{file.filename}' cannot be read, so it cannot be had as {wanted}: {error}"
+        raise ValidationError({"file_format": [message]}) from error
     target.seek(0)
     content_type = "application/octet-stream" if wanted == "parquet" else "text/csv"
     response = FileResponse(target, content_type=content_type)

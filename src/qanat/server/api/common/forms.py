@@ -12,6 +12,8 @@ from qanat.server.portfolios.models import Portfolio
 from qanat.server.risk_models.models import RiskModel
 
 Json = dict[str, Any]
+LARGEST_NUMBER = 2**31 - 1
+"""That a column of whole numbers holds, on every database."""
 
 
 class OwnedForm(serializers.ModelSerializer[Any]):
@@ -189,6 +191,14 @@ class RiskModelForm(OwnedForm):
         ]
         validators: ClassVar[list[object]] = []
 
+    def validate_data_files(self, files: list[DataFile]) -> list[DataFile]:
+        """Refuse files that the actor may not see, as if they were not there."""
+        seen = visible(DataFile.objects.filter(pk__in=[file.pk for file in files]), actor=self.context["request"].user)
+        if unseen := {file.pk for file in files} - {file.pk for file in seen}:
+            message = f'Invalid pk "{min(unseen)}" - object does not exist.'
+            raise serializers.ValidationError(message)
+        return files
+
     def validate(self, attrs: Json) -> Json:
         """Refuse an identity that another model has."""
         identity = {name: attrs.get(name, getattr(self.instance, name, None)) for name in IDENTITY}
@@ -242,8 +252,8 @@ class AnalysisForm(OwnedForm):
     complex_model_data_files = serializers.PrimaryKeyRelatedField(
         many=True, queryset=DataFile.objects.all(), required=False
     )
-    num_events_total = serializers.IntegerField(min_value=0, required=False)
-    num_events_complete = serializers.IntegerField(min_value=0, required=False)
+    num_events_total = serializers.IntegerField(min_value=0, max_value=LARGEST_NUMBER, required=False)
+    num_events_complete = serializers.IntegerField(min_value=0, max_value=LARGEST_NUMBER, required=False)
     input_file = _file_link("input_file")
     settings_file = _file_link("settings_file")
     settings = Link("analyses", "settings", of="settings_file")

@@ -7,6 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
+from qanat.server.accounts.access import may_write
 from qanat.server.api.common import filters
 from qanat.server.api.common.documents import DocumentView
 from qanat.server.api.common.forms import IDENTITY
@@ -39,6 +40,7 @@ class ModelList(Models, ListView):
         hidden = RiskModel.objects.filter(deleted=True, **identity).first() if all(identity.values()) else None
         if hidden is None:
             return super().post(request)
+        may_write(actor=self.actor(), groups=list(hidden.groups.all()))
         form = self.detail_form(hidden, data=request.data, partial=True, context=self.context())
         form.is_valid(raise_exception=True)
         revive(model=hidden, creator=self.actor())

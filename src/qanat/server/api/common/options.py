@@ -7,6 +7,7 @@ from rest_framework import serializers
 
 from qanat.contract.statuses import RunMode
 from qanat.domain import chunking, scaling
+from qanat.server.api.common.forms import LARGEST_NUMBER
 
 CHUNKING_DEFAULTS = asdict(chunking.ChunkingOptions())
 SCALING_DEFAULTS = asdict(scaling.ScalingOptions())
@@ -23,8 +24,8 @@ class WholeNumber(serializers.IntegerField):
         return super().to_internal_value(data)
 
 
-def _count() -> WholeNumber:
-    return WholeNumber(min_value=1, required=False)
+def _count(*, most: int = LARGEST_NUMBER) -> WholeNumber:
+    return WholeNumber(min_value=1, max_value=most, required=False)
 
 
 class ChunkingForm(serializers.Serializer[Any]):
@@ -34,19 +35,19 @@ class ChunkingForm(serializers.Serializer[Any]):
     loss_strategy = serializers.ChoiceField(choices=[s.value for s in chunking.Strategy], required=False)
     dynamic_locations_per_lookup = _count()
     dynamic_events_per_analysis = _count()
-    dynamic_chunks_max = _count()
-    fixed_analysis_chunks = _count()
-    fixed_lookup_chunks = _count()
+    dynamic_chunks_max = _count(most=chunking.MOST_CHUNKS)
+    fixed_analysis_chunks = _count(most=chunking.MOST_CHUNKS)
+    fixed_lookup_chunks = _count(most=chunking.MOST_CHUNKS)
 
 
 class ScalingForm(serializers.Serializer[Any]):
     """How many workers a model should have."""
 
     scaling_strategy = serializers.ChoiceField(choices=[s.value for s in scaling.Strategy], required=False)
-    worker_count_fixed = serializers.IntegerField(min_value=0, required=False)
-    worker_count_max = serializers.IntegerField(min_value=0, required=False)
-    worker_count_min = serializers.IntegerField(min_value=0, required=False)
-    chunks_per_worker = serializers.IntegerField(min_value=0, required=False)
+    worker_count_fixed = serializers.IntegerField(min_value=0, max_value=LARGEST_NUMBER, required=False)
+    worker_count_max = serializers.IntegerField(min_value=0, max_value=LARGEST_NUMBER, required=False)
+    worker_count_min = serializers.IntegerField(min_value=0, max_value=LARGEST_NUMBER, required=False)
+    chunks_per_worker = serializers.IntegerField(min_value=0, max_value=LARGEST_NUMBER, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse more workers at least than at most, and a strategy that counts chunks for a model without any."""
