@@ -52,6 +52,7 @@ SURVIVAL_SECONDS: Final = 25.0
 VISIBILITY_SECONDS: Final = 1
 """After which that transport takes a message for lost; only while survival is tried (an hour by default)."""
 WARM_UP: Final = 3
+LOG_END: Final = 1500
 MEGABYTE: Final = 1e6
 
 
@@ -83,6 +84,8 @@ class Figures:
     p95: list[float] = field(default_factory=list)
     """Seconds."""
     messages: int = 0
+    lost: int = 0
+    """Messages that did not arrive though nobody was killed."""
     idle_cpu: list[float] = field(default_factory=list)
     """Share of one processor, worker and broker together."""
     broker_memory: list[float] = field(default_factory=list)
@@ -304,12 +307,19 @@ def measure(candidate: Candidate, figures: Figures, *, messages: int, idle: floa
     """Measure one round of a candidate."""
     with site(candidate) as place:
         place.start_worker()
-        for number in range(WARM_UP):
-            place.dispatch(-1 - number)
         latencies = []
-        for number in range(messages):
+        for number in range(-WARM_UP, messages):
             time.sleep(chance.uniform(0, candidate.polling_seconds or 0.1))
-            latencies.append(place.dispatch(number))
+            try:
+                latency = place.dispatch(number)
+            except Lost:
+                figures.lost += 1
+                state = place.worker.status() if place.worker is not None and place.worker.is_running() else "gone"
+                print(f"  {candidate.name} lost message {number}; the worker is {state}; its log ends:")
+                print(place.log.read_text(errors="replace")[-LOG_END:], flush=True)
+                return  # of a worker that hears nothing there is nothing to measure
+            if number >= 0:
+                latencies.append(latency)
         figures.median.append(statistics.median(latencies))
         figures.p95.append(statistics.quantiles(latencies, n=20, method="inclusive")[-1])
         figures.messages += messages
@@ -323,6 +333,7 @@ def measure(candidate: Candidate, figures: Figures, *, messages: int, idle: floa
             figures.broker_memory.append(memory(place.broker))
         assert place.worker is not None
         figures.worker_memory.append(memory(place.worker))
+    print(f"  {candidate.name}: {figures.median[-1] * 1e3:.1f} ms, {figures.idle_cpu[-1] * 100:.2f} %", flush=True)
 
 
 def cpu_seconds(processes: list[psutil.Process]) -> float:
@@ -410,7 +421,7 @@ def report(results: dict[str, Figures], candidates: Sequence[Candidate]) -> None
 
     def cell(name: str, scale: float, digits: int, values: dict[str, list[float]]) -> str:
         if not values[name]:
-            return "none"
+            return "-"
         value = statistics.median(values[name])
         base = statistics.median(values[IN_USE]) if values.get(IN_USE) else 0.0
         ratio = f" ({value / base:.2f}x)" if base else ""
@@ -432,13 +443,9 @@ def report(results: dict[str, Figures], candidates: Sequence[Candidate]) -> None
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
-    print("\nEach round, as median latency in ms / idle CPU in %:")
+    print()
     for name, figures in results.items():
-        rounds = ", ".join(
-            f"{latency * 1e3:.1f} / {cpu * 100:.2f}"
-            for latency, cpu in zip(figures.median, figures.idle_cpu, strict=True)
-        )
-        print(f"  {name} ({figures.messages} messages): {rounds}")
+        print(f"{name}: {figures.messages} messages in {len(figures.median)} rounds; rounds lost: {figures.lost}")
 
 
 def main() -> None:
