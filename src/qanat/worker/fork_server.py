@@ -34,6 +34,8 @@ STARTED: Final = struct.Struct("!i")
 ENDED: Final = struct.Struct("!idq")
 """The second: exit code (negative: a signal), CPU time in seconds, largest resident memory in bytes."""
 RSS_UNIT: Final = 1 if sys.platform == "darwin" else 1024
+START_SECONDS: Final = 120.0
+"""A server that has not started a program by then, imports included, never will."""
 KILLED: Final = 137
 
 Program = Callable[[threading.Thread], object]
@@ -63,7 +65,7 @@ class Ended:
 
 
 class ServerGone(Exception):
-    """The fork server ended before the program did; the program ended with it."""
+    """The fork server ended, and with it the program; or it does not answer."""
 
 
 class Forked:
@@ -76,12 +78,14 @@ class Forked:
             ServerGone: the server is no more.
         """
         self._connection = connection
+        connection.settimeout(START_SECONDS)
         body = json.dumps(order).encode()
         try:
             connection.sendall(LENGTH.pack(len(body)) + body)
         except OSError as error:
             raise ServerGone(str(error)) from error
         (self.pid,) = STARTED.unpack(self._hear(STARTED.size))
+        connection.settimeout(None)
 
     def wait(self) -> Ended:
         """Wait for the end of the program.
