@@ -26,7 +26,7 @@ test: dev-env ## run all tests
 
 # All of them, whatever the first ones say.
 check: dev-env ## run all checks: style, types, import contracts, dependencies, pins, diagrams
-	@$(MAKE) --no-print-directory --keep-going check-style check-format check-types check-imports \
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target check-style check-format check-types check-imports \
 		check-dependencies check-pins check-docs
 
 check-style: ; @$(BIN)/ruff check

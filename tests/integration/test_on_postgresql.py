@@ -18,7 +18,7 @@ def test_the_engine_passes_the_same_tests_on_postgresql() -> None:
         pytest.skip("PostgreSQL's binaries are not installed: apt-get install postgresql")
 
     with postgres.server() as url:
-        environment = {**os.environ, "QANAT_DATABASE_URL": url, "QANAT_MACHINE_EXAMPLES": "60"}
+        environment = {**os.environ, "QANAT_DATABASE_URL": url, "QANAT_MACHINE_STEPS": "3000"}
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/integration/engine"]
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 

@@ -72,6 +72,13 @@ class LocalStorage:
         """Say whether the file is there."""
         return self._path(key).is_file()
 
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Walk the folder; what is still being written is no object yet."""
+        for folder, _, names in os.walk(self._path(prefix)):
+            for name in names:
+                if not name.startswith("."):
+                    yield str(Path(folder, name).relative_to(self.root))
+
     def delete(self, key: str) -> None:
         """Remove the file and the folders that it leaves empty."""
         path = self._path(key)

@@ -1,7 +1,7 @@
 """Storage in memory: the twin of the real ones, for tests."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -32,6 +32,10 @@ class MemoryStorage:
     def exists(self, key: str) -> bool:
         """Say whether there are bytes under the key."""
         return checked(key) in self.objects
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Yield the keys."""
+        yield from [key for key in self.objects if key.startswith(f"{checked(prefix)}/")]
 
     def delete(self, key: str) -> None:
         """Forget the bytes."""

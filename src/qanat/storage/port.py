@@ -1,7 +1,7 @@
 """The storage port: immutable objects under keys of our own."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -59,6 +59,9 @@ class Storage(Protocol):
 
     def exists(self, key: str) -> bool:
         """Say whether there is an object under the key."""
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Yield the keys that begin with ``prefix/``, itself a key, in no order."""
 
     def delete(self, key: str) -> None:
         """Remove the object; one that is not there is no error."""

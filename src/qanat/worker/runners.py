@@ -227,6 +227,7 @@ class Runners:
                 self._end()
             if self._zygote is None and task in NEEDS_KERNEL | BEFORE_KERNEL:
                 self._zygote = Zygote(self._environment)
+                self._expire_later()  # The run may be cancelled before anything is forked.
             if self._zygote is None or not (task in NEEDS_KERNEL or self._zygote.ready):
                 return None
             self._forks += 1
@@ -239,9 +240,14 @@ class Runners:
         with self._lock:
             self._forks -= 1
             if self._forks == 0:
-                self._expiry = threading.Timer(WARM_FOR_SECONDS, self._expire)
-                self._expiry.daemon = True
-                self._expiry.start()
+                self._expire_later()
+
+    def _expire_later(self) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()
+        self._expiry = threading.Timer(WARM_FOR_SECONDS, self._expire)
+        self._expiry.daemon = True
+        self._expiry.start()
 
     def _expire(self) -> None:
         with self._lock:

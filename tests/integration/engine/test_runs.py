@@ -1,6 +1,8 @@
 """What the engine does, verb by verb."""
 
 import datetime as dt
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 from django.conf import settings
@@ -8,6 +10,7 @@ from django.db import connection
 
 from qanat.contract.statuses import AnalysisStatus, FailureClass, RunKind, RunMode, StepState
 from qanat.domain.retries import WORKERS_KILLED
+from qanat.server.files.models import StoredFile
 from qanat.server.files.storage import storage
 from qanat.server.runs import claims, housekeeping
 from qanat.server.runs.claims import StepRefused
@@ -336,15 +339,6 @@ def test_a_new_worker_makes_unheard_doorbells_ring_at_once(world: World) -> None
     assert len(world.messages) == 1
 
 
-def test_workers_that_have_long_been_silent_are_forgotten(world: World) -> None:
-    claims.hello(worker="old", queues=[QUEUE], slots=1, draining=False, versions={}, now=world.now)
-
-    world.now += dt.timedelta(hours=2)
-    world.reap()
-
-    assert not Worker.objects.exists()
-
-
 def test_logs_come_in_pieces_and_none_is_kept_twice(world: World) -> None:
     held = begin(world)
 
@@ -376,6 +370,19 @@ def test_the_database_is_the_one_asked_for(world: World) -> None:
     assert connection.vendor == ("postgresql" if asked else "sqlite")
 
 
+def test_a_run_that_cannot_be_planned_fails_and_keeps_no_other_back(world: World) -> None:
+    broken, sound = world.submit(1), world.submit(2)
+    Run.objects.filter(pk=broken.pk).update(plan={"rows": 10})
+
+    world.work_until_quiet()
+
+    broken.refresh_from_db()
+    sound.refresh_from_db()
+    assert (broken.state, sound.state) == ("failed", "succeeded")
+    assert "could not be planned" in broken.error["message"]
+    assert world.statuses.status[1].endswith("_ERROR")
+
+
 def test_workers_that_have_not_been_seen_for_a_day_are_forgotten(world: World) -> None:
     Worker.objects.create(id="old", last_seen=START - dt.timedelta(days=1, seconds=1))
     Worker.objects.create(id="young", last_seen=START)
@@ -383,3 +390,75 @@ def test_workers_that_have_not_been_seen_for_a_day_are_forgotten(world: World) -
     housekeeping.tidy(now=START)
 
     assert [worker.pk for worker in Worker.objects.all()] == ["young"]
+
+
+def clean_up_only_is_left(world: World, *, kind: RunKind = RunKind.INPUTS) -> Held:
+    """Work until the inputs are recorded; return the step that cleans up after them."""
+    world.submit(1, kind=kind)
+    while True:
+        world.control()
+        held = world.deliver(world.messages.pop(0))
+        if held is not None and Step.objects.get(pk=held.step_id).slug == "cleanup-input-generation":
+            return held
+        if held is not None:
+            world.finish(held)
+
+
+def test_losses_may_be_asked_for_while_the_inputs_clean_up(world: World) -> None:
+    held = clean_up_only_is_left(world)
+    assert world.statuses.status[1] == AnalysisStatus.READY
+
+    world.submit(1, kind=RunKind.LOSSES)
+
+    assert not world.finish(held)
+    world.work_until_quiet()
+    assert world.statuses.status[1] == AnalysisStatus.RUN_COMPLETED
+    assert set(Run.objects.values_list("state", flat=True)) == {"succeeded"}
+
+
+def test_a_run_that_only_cleans_up_cannot_be_cancelled(world: World) -> None:
+    held = clean_up_only_is_left(world)
+
+    assert world.cancel(1) is None
+
+    assert world.statuses.status[1] == AnalysisStatus.READY
+    assert world.finish(held)
+
+
+def test_a_run_whose_cleaning_up_fails_has_succeeded(world: World) -> None:
+    held = clean_up_only_is_left(world)
+
+    assert world.fail(held, FailureClass.INPUT) is False
+
+    assert Run.objects.get().state == "succeeded"
+    assert world.statuses.status[1] == AnalysisStatus.READY
+
+
+def test_cleaning_up_that_fails_between_inputs_and_losses_ends_the_losses(world: World) -> None:
+    held = clean_up_only_is_left(world, kind=RunKind.BOTH)
+
+    assert world.fail(held, FailureClass.INPUT) is False
+
+    assert Run.objects.get().state == "failed"
+    assert world.statuses.status[1] == AnalysisStatus.RUN_ERROR
+
+
+def test_a_run_that_has_succeeded_leaves_its_results_and_its_logs(
+    world: World, django_capture_on_commit_callbacks: Callable[..., AbstractContextManager[object]]
+) -> None:
+    held = begin(world, kind=RunKind.INPUTS)
+    orphan = f"{claims.attempt_prefix(claims.held(step_id=held.step_id, fence=held.fence))}/of-a-refused-attempt"
+    storage().write(orphan, [b"x"])
+    claims.append_log(step_id=held.step_id, fence=held.fence, offset=0, text=b"line")
+    world.finish(held)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        world.work_until_quiet()
+
+    run = Run.objects.get()
+    left = set(storage().keys(claims.run_prefix(run.pk)))
+    logs = {key for key in run.steps.values_list("output_log", flat=True) if key}
+    assert left == logs | set(StoredFile.objects.values_list("key", flat=True))
+    assert logs
+    assert StoredFile.objects.exists()
+    assert orphan not in left

@@ -1,5 +1,6 @@
 """An engine in virtual time, with a broker that a test can lose, repeat and reorder messages of."""
 
+import contextlib
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,9 +8,11 @@ from typing import Any
 
 from qanat.contract import queues, tasks
 from qanat.contract.statuses import AnalysisStatus, FailureClass, Phase, RunKind, RunMode
+from qanat.contract.worker_protocol import HeartbeatVerdict
 from qanat.domain import analysis_status
 from qanat.domain.analysis_status import Event
 from qanat.domain.chunking import ChunkingOptions
+from qanat.server.files.models import StoredFile
 from qanat.server.files.storage import storage
 from qanat.server.runs import cancellation, claims, dispatch, planning, reaping, recording, submission
 from qanat.server.runs.claims import StepRefused
@@ -65,6 +68,8 @@ class Statuses:
         """The phase is complete."""
         self.apply(run.analysis_id, analysis_status.MADE[phase])
         self.outputs.setdefault(run.analysis_id, {}).update(outputs)
+        for ref in outputs.values():
+            StoredFile.objects.update_or_create(key=ref.key, defaults={"size": ref.size})
 
     def failed(
         self, *, run: Run, phase: Phase, no_keys: bool, outputs: Mapping[str, FileRef], now: dt.datetime
@@ -157,8 +162,8 @@ class World:
 
     def finish(self, held: Held) -> bool:
         """Commit a step with all its outputs; say whether the engine took it."""
-        outputs = {label: _output(held, label) for label in held.writes}
         try:
+            outputs = {label: _output(held, label) for label in held.writes}
             commit(step_id=held.step_id, fence=held.fence, outputs=outputs, facts={}, resources=None, now=self.now)
         except StepRefused:
             return False
@@ -172,9 +177,22 @@ class World:
         except StepRefused:
             return None
 
+    def hand_back(self, held: Held) -> None:
+        """Let a draining worker hand its step back, if it is still its own."""
+        with contextlib.suppress(StepRefused):
+            claims.hand_back(step_id=held.step_id, fence=held.fence, now=self.now)
+
+    def heartbeat(self, held: Held) -> HeartbeatVerdict:
+        """Let a worker say that its step goes on."""
+        return claims.heartbeat(step_id=held.step_id, fence=held.fence, lease=LEASE, now=self.now)
+
     def cancel(self, analysis_id: int) -> Run | None:
         """Ask for the end of a run, as the analyses do."""
         return cancellation.cancel(analysis_id=analysis_id, now=self.now)
+
+    def hello(self, worker: str, *, slots: int, draining: bool) -> None:
+        """Let a worker say that it lives."""
+        claims.hello(worker=worker, queues=[QUEUE], slots=slots, draining=draining, versions={}, now=self.now)
 
     def later(self, seconds: float) -> None:
         """Let time pass."""
@@ -202,6 +220,6 @@ def _file(name: str) -> FileRef:
 
 
 def _output(held: Held, label: str) -> FileRef:
-    key = f"runs/out-{held.step_id}-{held.fence}/{label}"
+    key = f"{claims.attempt_prefix(claims.load(held.step_id, fence=held.fence))}/{label}"
     storage().write(key, [label.encode()])
     return FileRef(key=key, filename=label, content_type="text/plain", size=len(label))

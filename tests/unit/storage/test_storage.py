@@ -64,6 +64,14 @@ def test_what_is_not_there_is_missing_by_its_key(storage: Storage) -> None:
         assert caught.value.key == "runs/1/gone"
 
 
+def test_keys_are_found_by_their_beginning(storage: Storage) -> None:
+    for key in ("runs/1/a", "runs/1/b/c", "runs/11/a", "runs/1x"):
+        storage.write(key, [b"x"])
+
+    assert set(storage.keys("runs/1")) == {"runs/1/a", "runs/1/b/c"}
+    assert not list(storage.keys("runs/2"))
+
+
 def test_a_deleted_object_is_gone_and_its_neighbours_stay(storage: Storage) -> None:
     for key in ("runs/1/a", "runs/1/ab", "runs/2/a"):
         storage.write(key, [key.encode()])

@@ -6,19 +6,18 @@ the analysis succeeds, or with the analysis.
 
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 from django.db import transaction
 
 from qanat.contract.statuses import Phase, StepState
-from qanat.domain.run_plan import RESULTS
+from qanat.server.files.models import StoredFile
 from qanat.server.files.storage import storage
-from qanat.server.runs.claims import attempt_prefix
+from qanat.server.runs.claims import attempt_prefix, run_prefix
 from qanat.server.runs.models import Run, Step
 from qanat.server.runs.projection import FileRef
-from qanat.server.runs.steps import outputs_of
 
 logger = logging.getLogger(__name__)
 
@@ -74,35 +73,34 @@ def write_phase_log(run: Run, *, phase: Phase, prefix: str) -> FileRef:
     return FileRef(key=key, filename="traceback.txt", content_type="text/plain", size=size)
 
 
-def clean_after_commit(*, analysis_id: int) -> None:
-    """Remove the intermediate files of an analysis' runs once the transaction has committed."""
-    transaction.on_commit(partial(_clean, analysis_id=analysis_id, everything=False), robust=True)
+def clean_after_commit(run: Run) -> None:
+    """Remove what a run that has succeeded, and those before it, have left, once the transaction has committed."""
+    transaction.on_commit(partial(_clean, analysis_id=run.analysis_id, up_to=run.pk), robust=True)
 
 
 def forget(*, analysis_id: int) -> None:
     """Remove all that the runs of an analysis left, rows included; for an analysis that is being deleted."""
-    keys = list(_keys(analysis_id=analysis_id, everything=True))
+    keys = _left_by(Run.objects.filter(analysis_id=analysis_id).values_list("pk", flat=True))
     Run.objects.filter(analysis_id=analysis_id).delete()
     transaction.on_commit(partial(_delete, keys), robust=True)
 
 
-def _clean(*, analysis_id: int, everything: bool) -> None:
-    _delete(list(_keys(analysis_id=analysis_id, everything=everything)))
+def _clean(*, analysis_id: int, up_to: int) -> None:
+    """Keep logs, which sub-tasks show; a later run may be under way already, and reuses nothing of these."""
+    runs = Run.objects.filter(analysis_id=analysis_id, pk__lte=up_to)
+    logs = Step.objects.filter(run__in=runs).values_list("output_log", "error_log", "retry_log")
+    _delete(_left_by(runs.values_list("pk", flat=True)) - {key for keys in logs for key in keys})
 
 
-def _delete(keys: list[str]) -> None:
+def _left_by(run_ids: Iterable[int]) -> set[str]:
+    """Return what attempts of these runs have stored, committed or not, but for what became files of an analysis."""
+    stored = {key for run_id in run_ids for key in storage().keys(run_prefix(run_id))}
+    return stored - set(StoredFile.objects.filter(key__in=stored).values_list("key", flat=True))
+
+
+def _delete(keys: Iterable[str]) -> None:
     for key in keys:
         storage().delete(key)
-
-
-def _keys(*, analysis_id: int, everything: bool) -> Iterator[str]:
-    """Yield the intermediate files of all runs; with ``everything``, logs too. Results belong to the analysis."""
-    results = {label for names in RESULTS.values() for label in names}
-    for step in Step.objects.filter(run__analysis_id=analysis_id):
-        yield from (ref.key for label, ref in outputs_of(step.result).items() if label not in results)
-        yield from step.log_parts
-        if everything:
-            yield from (key for key in (step.output_log, step.error_log, step.retry_log) if key)
 
 
 def _section(slug: str, log: str) -> Iterator[bytes]:

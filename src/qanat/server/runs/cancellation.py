@@ -4,7 +4,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from qanat.contract.statuses import Phase, RunKind, RunState, StepState
+from qanat.contract.statuses import RunState
 from qanat.server.runs import artefacts, lifecycle, projection
 from qanat.server.runs.models import ACTIVE_RUN_STATES, Run
 from qanat.server.runs.steps import lock_run
@@ -13,7 +13,8 @@ from qanat.server.runs.steps import lock_run
 def cancel(*, analysis_id: int, now: datetime) -> Run | None:
     """Cancel the active run of an analysis; return it, or None where there is none.
 
-    Ready and sent steps are cancelled at once; a worker that runs one hears of it at its next heartbeat, and whatever
+    A run that has recorded its results has nothing left to cancel, and cleans up in peace. Of any other, ready and sent
+    steps are cancelled at once; a worker that runs one hears of it at its next heartbeat, and whatever
     it commits before is refused.
     """
     with transaction.atomic():
@@ -22,27 +23,20 @@ def cancel(*, analysis_id: int, now: datetime) -> Run | None:
         if run_id is None:
             return None
         run = lock_run(run_id)
-        if run.state not in ACTIVE_RUN_STATES:
+        if run.state not in ACTIVE_RUN_STATES or lifecycle.is_recorded(run):
             return None
-        phase = current_phase(run)
+        phase = lifecycle.current_phase(run)
         lifecycle.end(run, to=RunState.CANCELLED, now=now, cancel_requested_at=now)
         projection.current().cancelled(run=run, phase=phase, now=now)
     return run
 
 
 def is_active(*, analysis_id: int) -> bool:
-    """Say whether a run of the analysis is under way."""
-    return Run.objects.filter(analysis_id=analysis_id, state__in=ACTIVE_RUN_STATES).exists()
+    """Say whether a run of the analysis is under way and has not recorded all its results yet."""
+    active = Run.objects.filter(analysis_id=analysis_id, state__in=ACTIVE_RUN_STATES).first()
+    return active is not None and not lifecycle.is_recorded(active)
 
 
 def forget(*, analysis_id: int) -> None:
     """Remove the runs of an analysis that is being deleted, active or not, and what they left in storage."""
     artefacts.forget(analysis_id=analysis_id)
-
-
-def current_phase(run: Run) -> Phase:
-    """Return the half of the analysis that the run is at."""
-    if run.kind == RunKind.LOSSES:
-        return Phase.LOSSES
-    recorded = run.steps.filter(phase=Phase.INPUTS, server_side=True, state=StepState.SUCCEEDED).exists()
-    return Phase.LOSSES if recorded and run.kind == RunKind.BOTH else Phase.INPUTS

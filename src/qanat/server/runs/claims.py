@@ -208,7 +208,12 @@ def load(step_id: int, *, fence: int) -> Step:
 
 def attempt_prefix(step: Step) -> str:
     """Return where in storage the outputs and logs of the present attempt lie."""
-    return f"runs/{step.run_id}/{step.slug}-{step.fence}"
+    return f"{run_prefix(step.run_id)}/{step.slug}-{step.fence}"
+
+
+def run_prefix(run_id: int) -> str:
+    """Return where in storage all that the attempts of a run have made lies."""
+    return f"runs/{run_id}"
 
 
 def _load(step_id: int) -> Step:

@@ -56,8 +56,7 @@ def commit(  # noqa: PLR0913 - what a worker has to say at the end of a step
             _publish(run, step, extra=outputs, now=now)
         release_children(parents=[step], now=now)
         if not run.steps.filter(state__in=step_state.UNFINISHED).exists():
-            lifecycle.record(run, to=RunState.SUCCEEDED, now=now, finished=now)
-            artefacts.clean_after_commit(analysis_id=run.analysis_id)
+            lifecycle.succeed(run, now=now)
         doorbell.wake_controller()
 
 

@@ -111,7 +111,10 @@ def fail(*, step_id: int, fence: int, attempt: AttemptFailed, now: datetime) -> 
 
 
 def _end_run(run: Run, step: Step, *, attempt: AttemptFailed, report: FileRef, now: datetime) -> None:
-    phase = Phase(step.phase)
+    if lifecycle.is_recorded(run):
+        lifecycle.succeed(run, now=now)  # It is only its cleaning up that failed; nobody's results suffer.
+        return
+    phase = lifecycle.current_phase(run)
     lifecycle.end(run, to=RunState.FAILED, now=now, error={"step": step.slug, **attempt.as_json()})
     outputs = {label: ref for label, ref in attempt.outputs.items() if label in RESULTS[phase]}
     if run.mode == RunMode.V2 or TRACEBACK[phase] not in outputs:

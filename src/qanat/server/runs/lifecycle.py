@@ -1,12 +1,13 @@
-"""The one place that changes a run's state."""
+"""The one place that changes a run's state, and says how far a run has come."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from qanat.contract.statuses import RunState
+from qanat.contract.statuses import Phase, RunKind, RunState, StepState
 from qanat.domain import step_state
 from qanat.domain.step_state import Event as StepEvent
+from qanat.server.runs import artefacts
 from qanat.server.runs.models import Event, Run
 from qanat.server.runs.steps import move
 
@@ -32,3 +33,23 @@ def end(run: Run, *, to: RunState, now: datetime, detail: Mapping[str, Any] | No
     for step in run.steps.filter(state__in=step_state.UNFINISHED):
         move(step=step, event=StepEvent.CANCELLED, now=now, lease_until=None)
     record(run, to=to, now=now, detail=detail, finished=now, **changes)
+
+
+def succeed(run: Run, *, now: datetime) -> None:
+    """End a run whose row the caller holds and whose results are recorded; what is left of it is not needed."""
+    end(run, to=RunState.SUCCEEDED, now=now)
+    artefacts.clean_after_commit(run)
+
+
+def is_recorded(run: Run) -> bool:
+    """Say whether all results of a run are its analysis' already: at most its cleaning up is left."""
+    recorded = run.steps.filter(server_side=True).values_list("state", flat=True)
+    return bool(recorded) and all(state == StepState.SUCCEEDED for state in recorded)
+
+
+def current_phase(run: Run) -> Phase:
+    """Return the half of the analysis that the run is at."""
+    if run.kind == RunKind.LOSSES:
+        return Phase.LOSSES
+    recorded = run.steps.filter(phase=Phase.INPUTS, server_side=True, state=StepState.SUCCEEDED).exists()
+    return Phase.LOSSES if recorded and run.kind == RunKind.BOTH else Phase.INPUTS

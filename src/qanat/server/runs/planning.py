@@ -9,7 +9,8 @@ import logging
 import uuid
 from datetime import datetime
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
+from django.db.models import Max
 
 from qanat.contract.queues import records_queue
 from qanat.contract.statuses import RunKind, RunMode, RunState, StepState
@@ -21,6 +22,7 @@ from qanat.server.files.storage import storage
 from qanat.server.runs import canvas, doorbell, lifecycle, projection
 from qanat.server.runs.models import Run, Step, StepEdge
 from qanat.server.runs.steps import digest_of, inputs_of, lock_run, move, outputs_of, release_children
+from qanat.storage.port import StorageError
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +32,27 @@ def plan_submitted(*, now: datetime) -> int:
     waiting = Run.objects.filter(state=RunState.SUBMITTED).order_by("-priority", "id").values_list("pk", flat=True)
     planned = 0
     for run_id in list(waiting):
-        planned += plan_run(run_id=run_id, now=now)
+        try:
+            planned += plan_run(run_id=run_id, now=now)
+        except DatabaseError:
+            raise
+        except StorageError as error:
+            logger.warning("Run %s waits to be planned: %s", run_id, error)
+        except Exception as error:  # an outermost loop: no run may keep the others from being planned
+            logger.exception("Run %s cannot be planned", run_id)
+            _give_up(run_id=run_id, error=error, now=now)
     return planned
+
+
+def _give_up(*, run_id: int, error: Exception, now: datetime) -> None:
+    """End a run that cannot be planned, as failed: trying again would end in the same way."""
+    with transaction.atomic():
+        run = lock_run(run_id)
+        if run.state != RunState.SUBMITTED:
+            return
+        message = f"The run could not be planned ({type(error).__name__}: {error}). Look at the task controller's log."
+        lifecycle.end(run, to=RunState.FAILED, now=now, detail={"message": message}, error={"message": message})
+        projection.current().failed(run=run, phase=lifecycle.current_phase(run), no_keys=False, outputs={}, now=now)
 
 
 def plan_run(*, run_id: int, now: datetime) -> bool:
@@ -113,11 +134,14 @@ def _reuse(run: Run, *, now: datetime) -> int:
     """Mark as done the leading steps whose outputs an earlier run that did not succeed left behind; return how many.
 
     A step is reused where all it depends on is reused too, its digest equals that of a finished step of such a run, and
-    its outputs still exist. Server-side steps are never reused: they are what makes outputs the analysis' own.
+    its outputs still exist. Server-side steps are never reused: they are what makes outputs the analysis' own. Nothing
+    is reused of runs before one that has succeeded: what they have left is being removed.
     """
+    succeeded = Run.objects.filter(analysis_id=run.analysis_id, state=RunState.SUCCEEDED)
     earlier = (
         Step.objects.filter(
             run__analysis_id=run.analysis_id,
+            run__gt=succeeded.aggregate(latest=Max("pk"))["latest"] or 0,
             run__state__in=(RunState.FAILED, RunState.CANCELLED),
             state=StepState.SUCCEEDED,
             server_side=False,

@@ -10,8 +10,6 @@ from qanat.server.runs.models import Step, Worker
 
 logger = logging.getLogger(__name__)
 
-WORKERS_ARE_FORGOTTEN_AFTER = timedelta(hours=1)
-
 
 def reap(*, now: datetime, grace: timedelta) -> int:
     """Fail every running step whose lease has run out; return how many there were.
@@ -39,5 +37,4 @@ def reap(*, now: datetime, grace: timedelta) -> int:
             continue  # It was committed, failed or cancelled in the meantime.
         logger.warning("%s It is given to another.", message)
         reaped += 1
-    Worker.objects.filter(last_seen__lt=now - WORKERS_ARE_FORGOTTEN_AFTER).delete()
     return reaped

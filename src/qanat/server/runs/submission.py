@@ -9,7 +9,7 @@ from django.db import transaction
 
 from qanat.contract.statuses import RunKind, RunMode
 from qanat.domain.chunking import ChunkingOptions
-from qanat.server.runs import doorbell
+from qanat.server.runs import doorbell, lifecycle
 from qanat.server.runs.models import ACTIVE_RUN_STATES, Event, Run
 from qanat.server.runs.projection import FileRef
 
@@ -64,9 +64,11 @@ def submit(  # noqa: PLR0913 - all that a run is made of
         RunActive: the analysis has a run that has not ended.
     """
     with transaction.atomic():
-        active = Run.objects.filter(analysis_id=analysis_id, state__in=ACTIVE_RUN_STATES).first()
+        active = Run.objects.filter(analysis_id=analysis_id, state__in=ACTIVE_RUN_STATES).select_for_update().first()
         if active is not None:
-            raise RunActive(active)
+            if not lifecycle.is_recorded(active):
+                raise RunActive(active)
+            lifecycle.succeed(active, now=now)  # Clients need not wait for it to clean up.
         run = Run.objects.create(
             analysis_id=analysis_id,
             kind=kind,
