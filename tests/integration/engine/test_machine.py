@@ -104,7 +104,7 @@ class Engine(RuleBasedStateMachine):
     def work(self, draw: Draw) -> None:
         """What honest workers do, but for a step that one has not finished yet: without it no run gets far."""
         left = draw(st.integers(0, 1))
-        for _ in range(draw(st.integers(1, 5))):
+        for _ in range(draw(st.integers(1, 3))):
             self.world.control()
             messages, self.world.messages = self.world.messages, []
             for message in messages:
