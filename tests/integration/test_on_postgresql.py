@@ -19,7 +19,8 @@ def test_the_engine_passes_the_same_tests_on_postgresql() -> None:
 
     with postgres.server() as url:
         environment = {**os.environ, "QANAT_DATABASE_URL": url, "QANAT_MACHINE_STEPS": "3000"}
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/integration/engine"]
+        options = ["-q", "-p", "no:cacheprovider", "--show-capture=no"]
+        command = [sys.executable, "-m", "pytest", *options, "tests/integration/engine"]
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout[-5000:]

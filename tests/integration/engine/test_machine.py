@@ -23,7 +23,7 @@ from tests.integration.engine.world import World
 STEPS = int(os.environ.get("QANAT_MACHINE_STEPS", "20000"))
 """How many steps at least are taken in all."""
 STEPS_AN_EXAMPLE = 100
-EXAMPLES_A_ROUND = 50
+EXAMPLES_A_ROUND = 25
 ANALYSES = st.integers(1, 3)
 CHUNKS = st.integers(1, 3)
 WORKERS = st.sampled_from(["w1", "w2", "w3"])
@@ -37,7 +37,7 @@ HAPPENINGS = {
     "lose_a_message": 2,
     "lose_all_messages": 1,
     "commit": 4,
-    "fail": 1,
+    "fail": 3,
     "worker_crashes": 2,
     "hand_back": 1,
     "heartbeat": 1,
@@ -51,6 +51,7 @@ would leave half of them out of each example, and with them most of what can go 
 WEIGHTED = [what for what, weight in HAPPENINGS.items() for _ in range(weight)]
 taken: Counter[str] = Counter()
 ended: Counter[str] = Counter()
+ENDS: Final = {RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED}
 IMPOSSIBLE: Final = object()
 Thing = TypeVar("Thing")
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -74,7 +75,7 @@ class Engine(RuleBasedStateMachine):
             self.world.held.clear()
             self.world.work_until_quiet()
             for run in Run.objects.all():
-                assert run.state in {RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED}
+                assert run.state in ENDS
                 ended[run.state] += 1
         finally:
             transaction.set_rollback(True)
@@ -207,7 +208,7 @@ def test_the_invariants_hold_whatever_happens() -> None:
     taken.clear()
     ended.clear()
 
-    while taken.total() < STEPS:
+    while taken.total() < STEPS or set(taken) != set(HAPPENINGS) or set(ended) != ENDS:
         run_state_machine_as_test(
             Engine,
             settings=settings(
@@ -219,5 +220,3 @@ def test_the_invariants_hold_whatever_happens() -> None:
         )
 
     print(f"{taken.total()} steps: {dict(taken)}; runs: {dict(ended)}")  # noqa: T201 - what the run is judged by
-    assert set(taken) == set(HAPPENINGS)
-    assert min(ended[state] for state in (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)) > 0

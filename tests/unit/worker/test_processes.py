@@ -16,18 +16,19 @@ Eventually = Callable[[Callable[[], object]], None]
 # A leader, a child in a process group of its own, and one that has left for a session of its own.
 FAMILY = """
 import os, subprocess, sys
-nap = [sys.executable, "-c", "import signal; signal.pause()"]
+nap = [sys.executable, "-c", {nap!r}]
 group = subprocess.Popen(nap, process_group=0)
 away = subprocess.Popen(nap, start_new_session=True)
 print(group.pid, away.pid, flush=True)
 {then}
 """
 STAY = "import signal; signal.pause()"
+WORK = "import time; all(time.process_time() < 0.1 for _ in iter(int, 1))"
 
 
-def family(folder: Path, *, then: str = STAY) -> "tuple[subprocess.Popen[str], list[psutil.Process]]":
+def family(folder: Path, *, nap: str = STAY, then: str = STAY) -> "tuple[subprocess.Popen[str], list[psutil.Process]]":
     leader = subprocess.Popen(
-        [sys.executable, "-c", FAMILY.format(then=then)],
+        [sys.executable, "-c", FAMILY.format(nap=nap, then=then)],
         cwd=folder,
         stdout=subprocess.PIPE,
         text=True,
@@ -73,10 +74,12 @@ def test_what_ignores_term_is_killed(tmp_path: Path) -> None:
 
 
 def test_usage_counts_the_whole_session(tmp_path: Path, eventually: Eventually) -> None:
-    leader, members = family(tmp_path)
+    # Each works for a tenth of a second, the system's clock ticks each hundredth: that tells one from two.
+    leader, members = family(tmp_path, nap=f"{WORK}; {STAY}", then=f"{WORK}; {STAY}")
     group, away = members
 
-    eventually(lambda: processes.usage(leader.pid).cpu_seconds >= processes.usage(away.pid).cpu_seconds > 0)
+    eventually(lambda: processes.usage(leader.pid).cpu_seconds >= 0.15)
+    eventually(lambda: processes.usage(away.pid).cpu_seconds >= 0.08)
 
     assert {one.pid for one in processes.members(leader.pid)} == {leader.pid, group.pid}
     assert processes.usage(leader.pid).memory_bytes > processes.usage(away.pid).memory_bytes
@@ -127,7 +130,11 @@ def test_a_runner_whose_supervisor_dies_takes_its_session_along(tmp_path: Path, 
     watch = "import os; from qanat.worker import processes; os.read(0, 1); processes.kill_own_session()"
     supervisor, end = os.pipe()
     leader = subprocess.Popen(
-        [sys.executable, "-c", FAMILY.replace("start_new_session=True", "process_group=0").format(then=watch)],
+        [
+            sys.executable,
+            "-c",
+            FAMILY.replace("start_new_session=True", "process_group=0").format(nap=STAY, then=watch),
+        ],
         stdin=supervisor,
         stdout=subprocess.PIPE,
         text=True,
