@@ -23,7 +23,7 @@ TYPES = {
 }
 FORBIDDEN = 403
 PATIENCE_SECONDS = 60.0
-"""How long reading waits for a server that is being restarted."""
+"""How long to wait for a server that is being restarted."""
 LOOK_AGAIN_SECONDS = 0.5
 
 
@@ -73,16 +73,8 @@ class Client:
         self._keep(self._json(self._send("POST", "access_token/", json=body)))
 
     def get(self, path: str, **query: str) -> Any:  # noqa: ANN401 - JSON
-        """Return the JSON at ``v2/{path}``; a server that is away for a moment is waited for."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
-                return self._json(self._call("GET", path, params=query))
-            except (ServerAway, ServerRefused) as error:
-                away = isinstance(error, ServerAway) or error.status >= httpx.codes.INTERNAL_SERVER_ERROR
-                if not away or time.monotonic() > deadline:
-                    raise
-            time.sleep(LOOK_AGAIN_SECONDS)
+        """Return the JSON at ``v2/{path}``."""
+        return self._json(self._call("GET", path, params=query))
 
     def post(self, path: str, body: Any = None) -> Any:  # noqa: ANN401 - JSON
         """Post JSON to ``v2/{path}`` and return the answer."""
@@ -117,6 +109,17 @@ class Client:
             raise ServerAway(self._nobody(error)) from error
 
     def _call(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - httpx's
+        """Ask; a server that is away for a moment is waited for where asking again cannot do anything twice."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return self._ask(method, path, **request)
+            except (ServerAway, ServerRefused) as error:
+                if not _may_be_asked_again(method, error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(LOOK_AGAIN_SECONDS)
+
+    def _ask(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - httpx's
         try:
             return self._send(method, f"v2/{path}", **request)
         except ServerRefused as refused:
@@ -148,6 +151,12 @@ class Client:
     def _keep(self, tokens: dict[str, Any]) -> None:
         self._refresh = tokens.get("refresh_token", self._refresh)
         self._http.headers["Authorization"] = f"Bearer {tokens['access_token']}"
+
+
+def _may_be_asked_again(method: str, error: ServerAway | ServerRefused) -> bool:
+    if isinstance(error, ServerRefused):
+        return method == "GET" and error.status >= httpx.codes.INTERNAL_SERVER_ERROR
+    return method == "GET" or isinstance(error.__cause__, httpx.ConnectError)  # Then nothing was sent.
 
 
 def _words(answer: httpx.Response) -> str:

@@ -53,7 +53,11 @@ def test_a_refusal_is_told_in_the_servers_words(
     assert refused.value.status == answer.status_code
 
 
-def test_a_server_that_is_away_says_what_to_start(client_of: Callable[[Handler], Client]) -> None:
+def test_a_server_that_is_away_says_what_to_start(
+    client_of: Callable[[Handler], Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", -1.0)
+
     def nobody(request: httpx.Request) -> httpx.Response:
         message = "Connection refused"
         raise httpx.ConnectError(message, request=request)
@@ -126,6 +130,35 @@ def test_reading_waits_for_a_server_that_is_being_restarted(
     answers = [httpx.Response(502), httpx.Response(503), httpx.Response(200, json={"status": "READY"})]
 
     assert client_of(lambda _: answers.pop(0)).get("analyses/1/") == {"status": "READY"}
+
+
+@pytest.mark.parametrize(
+    ("failure", "again"), [(httpx.ConnectError, True), (httpx.ReadError, False)], ids=["not sent", "perhaps done"]
+)
+def test_writing_is_repeated_only_where_nothing_was_sent(
+    client_of: Callable[[Handler], Client],
+    monkeypatch: pytest.MonkeyPatch,
+    failure: type[httpx.TransportError],
+    again: bool,  # noqa: FBT001 - a case
+) -> None:
+    monkeypatch.setattr(module, "LOOK_AGAIN_SECONDS", 0.0)
+    asked: list[str] = []
+
+    def restarting(request: httpx.Request) -> httpx.Response:
+        asked.append(request.method)
+        if len(asked) == 1:
+            message = "it is being restarted"
+            raise failure(message, request=request)
+        return httpx.Response(201, json={"id": 1})
+
+    client = client_of(restarting)
+    if again:
+        assert client.post("analyses/", {}) == {"id": 1}
+    else:
+        with pytest.raises(ServerAway):
+            client.post("analyses/", {})
+
+    assert len(asked) == 1 + again
 
 
 def test_reading_does_not_wait_for_ever(

@@ -22,6 +22,7 @@ from django.db import connections
 
 from qanat.server.accounts.operations import FIRST_ADMIN, ensure_first_admin
 from qanat.server.roles import single
+from qanat.server.roles.lifeline import Lifeline
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +48,7 @@ class Family:
     """The forked roles."""
 
     ports: dict[str, object]
-    lifeline: tuple[int, int] = field(default_factory=os.pipe)
-    """Children hold the reading end: it closes when this process is gone, however it went."""
+    lifeline: Lifeline = field(default_factory=Lifeline)
     children: dict[str, Child] = field(default_factory=dict)
 
     def start(self, role: str) -> None:
@@ -66,8 +66,7 @@ class Family:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.set_wakeup_fd(-1)
-            os.close(self.lifeline[1])
-            _end_with(self.lifeline[0])
+            self.lifeline.hold()
             sys.argv = [f"qanat {role}"]
             _show_as(sys.argv[0])
             single.SERVING[role](**self.ports)
@@ -151,16 +150,6 @@ def _show_as(name: str) -> None:
     """Let process listings show this process by a name, where the system can."""
     with contextlib.suppress(OSError):
         Path("/proc/self/comm").write_text(name)
-
-
-def _end_with(descriptor: int) -> None:
-    """End this process when the other end of the pipe closes."""
-
-    def watch() -> None:
-        os.read(descriptor, 1)
-        os._exit(0)
-
-    threading.Thread(target=watch, name="watch parent", daemon=True).start()
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -13,6 +13,7 @@ from gunicorn.app.base import BaseApplication
 from qanat.contract import queues, tasks
 from qanat.server.config.celery import app
 from qanat.server.config.wsgi import application
+from qanat.server.roles.lifeline import Lifeline
 from qanat.server.runs.controller import start_controller, start_reaper
 
 logger = logging.getLogger(__name__)
@@ -28,10 +29,14 @@ class ApiServer(BaseApplication):  # type: ignore[misc]
     def __init__(self, *, bind: str) -> None:
         """Listen on ``bind``."""
         self._bind = bind
+        self._lifeline = Lifeline()
         super().__init__()
 
     def load_config(self) -> None:
-        """One process with threads: requests wait for database and disk rather than for the processor."""
+        """One process with threads: requests wait for database and disk rather than for the processor.
+
+        It ends with its parent: while it lingered it would keep the port from the next API server.
+        """
         options = {
             "bind": self._bind,
             "worker_class": "gthread",
@@ -41,6 +46,7 @@ class ApiServer(BaseApplication):  # type: ignore[misc]
             "keepalive": 30,
             "proc_name": "qanat api",
             "control_socket_disable": True,
+            "post_fork": lambda _arbiter, _worker: self._lifeline.hold(),
         }
         for name, value in options.items():
             if name in self.cfg.settings:
