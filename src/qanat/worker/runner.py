@@ -39,8 +39,10 @@ def main(spec_path: Path, *, watch: threading.Thread, tools: tool_server.Tools |
         tools: the kernel's tools where they are imported already.
     """
     spec = json.loads(spec_path.read_text())
+    server = None
     if spec["task"] in NEEDS_TOOLS:
-        tool_server.start(spec_path.parent, tools or tool_server.load())  # It forks, so it precedes the first thread.
+        # It forks, so it precedes the first thread.
+        server = tool_server.start(spec_path.parent, tools or tool_server.load())
     watch.start()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stdout)
     directory = spec_path.parent
@@ -51,6 +53,8 @@ def main(spec_path: Path, *, watch: threading.Thread, tools: tool_server.Tools |
     except Exception as error:
         result = _failure(error)
         logging.getLogger(__name__).exception("The step failed")
+    if server is not None:
+        server.close()
     result["outputs"] = {label: str(path) for label, path in job.outputs.items()}
     result["facts"] = job.facts
     temporary = directory / f".{RESULT}"

@@ -36,14 +36,28 @@ WAITING: Final = 512
 Tools = Mapping[str, Callable[[], object]]
 
 
-def start(directory: Path, tools: Tools) -> None:
+class ToolServer:
+    """A fork of this process that serves its tools."""
+
+    def __init__(self, pid: int, held: int) -> None:
+        """Hold the pipe that keeps it alive."""
+        self._pid = pid
+        self._held = held
+
+    def close(self) -> None:
+        """End it, and wait for it: what its tools have used counts as this process' children's from now on."""
+        os.close(self._held)
+        os.waitpid(self._pid, 0)
+
+
+def start(directory: Path, tools: Tools) -> ToolServer | None:
     """Fork the server of tools that are imported, and put their shims first on this process' PATH.
 
     To be called before this process has a second thread: a fork copies only the one that calls. Elsewhere than on Linux
     nothing happens, for there a fork of a process with such libraries is not safe.
     """
     if sys.platform != "linux":
-        return
+        return None
     # A socket's address has room for some hundred characters only, so it is named from within its folder.
     before = Path.cwd()
     os.chdir(directory)
@@ -52,7 +66,7 @@ def start(directory: Path, tools: Tools) -> None:
     listener.listen(WAITING)
     os.chdir(before)
     runner_alive, held_by_runner = os.pipe()
-    if os.fork() == 0:
+    if (pid := os.fork()) == 0:
         os.close(held_by_runner)
         programs = {name: functools.partial(_run, tool) for name, tool in tools.items()}
         ForkServer(listener, take_from_listener, programs, parent_alive=runner_alive, own_sessions=False).serve()
@@ -61,6 +75,7 @@ def start(directory: Path, tools: Tools) -> None:
     shims = directory / FOLDER
     _write_shims(shims, tools, directory / SOCKET)
     os.environ["PATH"] = os.pathsep.join([str(shims), os.environ.get("PATH", os.defpath)])
+    return ToolServer(pid, held_by_runner)
 
 
 def load() -> Tools:

@@ -12,7 +12,10 @@ from typing import Final
 
 from qanat.worker import processes, runner, tool_server
 from qanat.worker.fork_server import ForkServer, take_from_parent
-from qanat.worker.kernel import oasislmf  # noqa: F401 - that is what being warm means
+from qanat.worker.kernel import (
+    numba_cache,
+    oasislmf,  # noqa: F401 - that is what being warm means
+)
 
 RUN_STEP: Final = "run-step"
 READY: Final = b"!"
@@ -23,6 +26,7 @@ def main(descriptor: int) -> None:
     processes.call_this_process("qanat zygote")
     control = socket.socket(fileno=descriptor)
     tools = tool_server.load()
+    numba_cache.load_all(packages={tool_server.DISTRIBUTION})
 
     def run_step(watch: threading.Thread) -> int:
         return runner.main(Path(sys.argv[1]), watch=watch, tools=tools)

@@ -12,23 +12,34 @@ has all it needs.
 **Compiled once.** The kernel starts many processes that need the same functions at the same moment, and each would
 compile them. Whoever comes second waits, and finds them in the cache. Functions are locked along their calls, callers
 before callees, so nobody waits in a circle.
+
+**Loaded once.** A process that others are forked from can load all there is beforehand. Of each variant numba keeps the
+bitcode as well, for those who compile against it; it is parsed when that happens.
 """
+# ruff: noqa: SLF001 - numba offers no other names for all this
 
 import fcntl
+import gc
 import logging
-from collections.abc import Iterator
+import pickle
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from numba import types
 from numba.core.caching import Cache
+from numba.core.codegen import CPUCodeLibrary as Library
+from numba.core.codegen import ll as llvm
 from numba.core.dispatcher import Dispatcher
+from numba.core.errors import NumbaError
 
 logger = logging.getLogger(__name__)
 
 _save_overload = Cache.save_overload
 _compile = Dispatcher.compile
+_unserialize = Library._unserialize
+_get_module_for_linking = Library._get_module_for_linking
 _held: set[Path] = set()
 
 
@@ -36,6 +47,58 @@ def settle() -> None:
     """Have numba heed all of the above, in this process and its forks."""
     Cache.save_overload = _save
     Dispatcher.compile = _compile_once
+
+
+def load_all(packages: Collection[str]) -> int:
+    """Load whatever the cache has of functions of ``packages`` that are imported; return how many variants it was.
+
+    A process that is forked from this one need not load them any more.
+    """
+    loaded = 0
+    Library._unserialize = classmethod(_without_bitcode)
+    Library._get_module_for_linking = _bitcode_when_needed
+    functions = {id(found): found for found in gc.get_objects() if isinstance(found, Dispatcher)}
+    for function in functions.values():
+        index = getattr(function._cache, "_cache_file", None)
+        ours = function.py_func.__module__.partition(".")[0] in packages
+        if index is None or not ours or not function._can_compile:
+            continue
+        for key in _keys(index):
+            signature = key[0]
+            # Only what was compiled for this very processor, or it would be compiled now.
+            if key != function._cache._index_key(signature, function.targetctx.codegen()):
+                continue
+            try:
+                function.compile(signature)
+            except (NumbaError, ReferenceError, OSError) as error:
+                logger.debug("%s of %s is not loaded: %s", signature, function, error)
+            else:
+                loaded += 1
+    return loaded
+
+
+def _keys(index: Any) -> Collection[Any]:  # noqa: ANN401 - numba's
+    try:
+        found: dict[Any, Any] = index._load_index()
+    except (OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        logger.warning("numba's cache cannot be read, functions are compiled when they are needed: %s", error)
+        return ()
+    return found
+
+
+def _without_bitcode(_: type[Library], codegen: Any, state: Any) -> Any:  # noqa: ANN401 - numba's
+    """Load machine code and leave its bitcode unparsed: a megabyte a variant, for those who compile against it."""
+    library = _unserialize(codegen, state)
+    _, kind, data = state
+    if kind == "object":
+        library._shared_module, library.bitcode = None, data[1]
+    return library
+
+
+def _bitcode_when_needed(self: Library) -> Any:  # noqa: ANN401 - LLVM's
+    if self._shared_module is None and hasattr(self, "bitcode"):
+        self._shared_module = llvm.parse_bitcode(self.bitcode)
+    return _get_module_for_linking(self)
 
 
 def _save(self: Cache, sig: Any, data: Any) -> None:  # noqa: ANN401 - numba's
@@ -55,8 +118,8 @@ def _compile_once(self: Dispatcher, sig: Any) -> Any:  # noqa: ANN401 - numba's
 @contextmanager
 def _alone(function: Dispatcher) -> Iterator[None]:
     """Be the only process that compiles a function; the lock goes with the process, however it ends."""
-    folder = function._cache.cache_path  # noqa: SLF001 - numba has no other name for it
-    path = Path(folder, f"{function._cache._impl.filename_base}.lock") if folder else None  # noqa: SLF001
+    folder = function._cache.cache_path
+    path = Path(folder, f"{function._cache._impl.filename_base}.lock") if folder else None
     if path is None or path in _held:  # not cached, or it calls itself
         yield
         return

@@ -1,0 +1,286 @@
+"""How much sooner, and for how much less processor time, does a model run here than with plain `oasislmf model run`?
+
+Both run the same exposure and settings, in turn, in one go, on this machine: the plain command as a process of its own,
+Qanat through its HTTP API, from the first upload to the results on disk. PiWind where it is there, else the
+demonstration model; ground-up, insured and reinsured losses with all ORD outputs. Of each: wall time, processor time of
+all processes, the largest memory of all of them together (their share, PSS, looked at twice a second) and how many
+processes and threads the machine started. Medians over the rounds, and the ratio of the rival to ours.
+
+    python benchmarks/losses.py --rounds 3 --locations 10 1000 10000 --samples 10 --chunks 0 1 4
+
+Zero chunks is V1. The tables of V1 are compared with the rival's, byte for byte.
+"""
+
+import argparse
+import csv
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from qanat.cli.client import Client
+from qanat.cli.run import Wish, connect, execute
+from qanat.cli.up.layout import Layout
+from qanat.cli.up.platform import Platform, free_port
+from qanat.demo.model import write_model
+from qanat.demo.portfolio import write_portfolio
+
+HOST: Final = "127.0.0.1"
+ROOT: Final = Path(__file__).resolve().parents[1]
+LOOK_EVERY_SECONDS: Final = 0.5
+MEGABYTE: Final = 2**20
+FIELDS: Final = ("location_file", "accounts_file", "reinsurance_info_file", "reinsurance_scope_file")
+PLAIN_OPTIONS: Final = dict(zip(FIELDS, ("-x", "-y", "-i", "-s"), strict=True))
+PERSPECTIVES: Final = ("gul", "il", "ri")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What is run."""
+
+    locations: int
+    samples: int
+    chunks: int
+
+    def __str__(self) -> str:
+        mode = f"V2, {self.chunks} chunks" if self.chunks else "V1"
+        return f"{self.locations:,} locations x {self.samples} samples, {mode}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What it took."""
+
+    wall: float
+    cpu: float
+    peak_memory: float
+    started: int
+
+
+@dataclass
+class Exposure:
+    """A model, and a portfolio of any size for it."""
+
+    model: Path
+    name: str
+    files: dict[str, Path]
+    settings: Path
+
+    def of(self, case: Case, folder: Path) -> tuple[dict[str, Path], Path]:
+        """Write the OED files and settings of a case; locations beyond those that there are come again."""
+        folder.mkdir(parents=True, exist_ok=True)
+        files = {field: Path(shutil.copy(path, folder)) for field, path in self.files.items()}
+        with self.files["location_file"].open(newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        with files["location_file"].open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            for number in range(case.locations):
+                row = rows[number % len(rows)]
+                times = number // len(rows)
+                writer.writerow(row if times == 0 else {**row, "LocNumber": f"{row['LocNumber']}{times:06d}"})
+        settings = folder / "analysis_settings.json"
+        settings.write_text(json.dumps({**json.loads(self.settings.read_text()), "number_of_samples": case.samples}))
+        return files, settings
+
+
+def piwind(folder: Path) -> Exposure:
+    """PiWind's own portfolio, and settings with every ORD output."""
+    names = ("SourceLocOEDPiWind10", "SourceAccOEDPiWind", "SourceReinsInfoOEDPiWind", "SourceReinsScopeOEDPiWind")
+    files = dict(zip(FIELDS, (folder / "inputs" / f"{name}.csv" for name in names), strict=True))
+    settings = folder / "settings" / "ORD_analysis_settings.json"
+    return Exposure(folder / "model", "OasisLMF/PiWind", files, settings)
+
+
+def demonstration(folder: Path) -> Exposure:
+    """The demonstration model and portfolio."""
+    write_model(folder / "model")
+    made = write_portfolio(folder / "portfolio", locations=1000)
+    paths = (made.location, made.accounts, made.ri_info, made.ri_scope)
+    return Exposure(folder / "model", "Qanat/FloridaWind", dict(zip(FIELDS, paths, strict=True)), made.settings)
+
+
+@dataclass
+class Watch:
+    """Looks at this process' descendants while something runs."""
+
+    peak: float = 0.0
+    _ended: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """Look until the block ends."""
+        thread = threading.Thread(target=self._look, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._ended.set()
+            thread.join()
+
+    def _look(self) -> None:
+        while not self._ended.wait(LOOK_EVERY_SECONDS):
+            self.peak = max(self.peak, sum(share_of_memory(process.pid) for process in descendants()))
+
+
+def descendants() -> list[psutil.Process]:
+    """Return all processes that come from this one."""
+    return psutil.Process().children(recursive=True)
+
+
+def share_of_memory(pid: int) -> int:
+    """Return a process' share of memory in bytes."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+
+def cpu_seconds() -> float:
+    """Return the processor time of this process' descendants, living or waited for."""
+    own = psutil.Process().cpu_times()
+    total = own.children_user + own.children_system
+    for process in descendants():
+        try:
+            times = process.cpu_times()
+        except psutil.Error:
+            continue
+        total += times.user + times.system + times.children_user + times.children_system
+    return float(total)
+
+
+def started_so_far() -> int:
+    """Return how many processes and threads the machine has started."""
+    lines = Path("/proc/stat").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("processes "))
+
+
+def measured(run: Callable[..., None], *given: object) -> Figures:
+    """Run and measure."""
+    watch = Watch()
+    cpu, started, begun = cpu_seconds(), started_so_far(), time.monotonic()
+    with watch.looking():
+        run(*given)
+        wall = time.monotonic() - begun
+    return Figures(
+        wall=wall,
+        cpu=cpu_seconds() - cpu,
+        peak_memory=watch.peak / MEGABYTE,
+        started=started_so_far() - started,
+    )
+
+
+def run_plain(exposure: Exposure, files: Mapping[str, Path], settings: Path, folder: Path) -> None:
+    """Run the kernel's own command."""
+    command = [str(Path(sys.executable).with_name("oasislmf")), "model", "run"]
+    command += ["--config", str(exposure.model / "oasislmf.json"), "-a", str(settings), "-r", str(folder)]
+    for name, path in files.items():
+        command += [PLAIN_OPTIONS[name], str(path)]
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+def run_here(client: Client, wish: Wish) -> None:
+    """Run through the API."""
+    execute(client, wish, quiet=True)
+
+
+def same_tables(plain: Path, ours: Path) -> bool:
+    """Say whether both made the same result tables."""
+    names = sorted(path.name for path in (plain / "output").glob("*.csv"))
+    return bool(names) and all(
+        (plain / "output" / name).read_bytes() == (ours / "output" / name).read_bytes() for name in names
+    )
+
+
+def compare(exposure: Exposure, cases: Sequence[Case], *, rounds: int, folder: Path, skip_plain: bool) -> None:
+    """Measure and print, a line a case as soon as it is known."""
+    layout = Layout(folder / "platform")
+    with (
+        Platform(
+            layout=layout,
+            models=[exposure.model],
+            host=HOST,
+            port=free_port(HOST),
+            websocket_port=free_port(HOST),
+        ),
+        connect(server=None, user=None, password=None, data_dir=layout.root) as client,
+    ):
+        for case in cases:
+            files, settings = exposure.of(case, folder / "exposure")
+            found: dict[str, list[Figures]] = {"plain": [], "here": []}
+            for number in range(rounds + 1):  # The first is not counted: caches fill.
+                out = folder / f"run-{number}"
+                if not skip_plain:
+                    plain = measured(run_plain, exposure, files, settings, out / "plain")
+                    found["plain"] += [plain] if number else []
+                wish = Wish(
+                    model=exposure.name,
+                    files=dict(files),
+                    settings=settings,
+                    output=out / "here",
+                    lookup_chunks=case.chunks or None,
+                    loss_chunks=case.chunks or None,
+                    v1=not case.chunks,
+                )
+                here = measured(run_here, client, wish)
+                found["here"] += [here] if number else []
+                assert skip_plain or case.chunks or same_tables(out / "plain", out / "here"), "the tables differ"
+                shutil.rmtree(out)
+            report(case, found)
+
+
+def report(case: Case, found: Mapping[str, list[Figures]]) -> None:
+    """Print the medians of a case and their ratios."""
+    print(f"\n{case}")
+    for name, unit in (("wall", "s"), ("cpu", "s"), ("peak_memory", "MB"), ("started", "")):
+        plain, here = (
+            statistics.median(getattr(figures, name) for figures in found[who]) if found[who] else float("nan")
+            for who in ("plain", "here")
+        )
+        print(
+            f"  {name:12} plain {plain:9.1f} {unit:2}  here {here:9.1f} {unit:2}  ratio {plain / here:6.1f}", flush=True
+        )
+
+
+def main() -> None:
+    """Read the options and compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--locations", type=int, nargs="+", default=[10, 1000, 10000])
+    parser.add_argument("--samples", type=int, nargs="+", default=[10])
+    parser.add_argument("--chunks", type=int, nargs="+", default=[0])
+    parser.add_argument("--here-only", action="store_true", help="leave the rival out")
+    options = parser.parse_args()
+    cases = [
+        Case(locations=locations, samples=samples, chunks=chunks)
+        for locations in options.locations
+        for samples in options.samples
+        for chunks in options.chunks
+    ]
+    given = Path(os.environ.get("QANAT_PIWIND") or ROOT.parent / "shared" / "data" / "piwind")
+    with tempfile.TemporaryDirectory(prefix="qanat-bench-") as temporary:
+        folder = Path(temporary)
+        exposure = piwind(given) if (given / "model").is_dir() else demonstration(folder / "demo")
+        print(f"{exposure.name}, {os.cpu_count()} cores, {options.rounds} rounds")
+        compare(exposure, cases, rounds=options.rounds, folder=folder, skip_plain=options.here_only)
+
+
+if __name__ == "__main__":
+    main()
