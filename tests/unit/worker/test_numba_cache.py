@@ -22,14 +22,24 @@ def apply(value, function):
 @njit(cache=True)
 def double(value):
     return 2 * value
+
+
+@njit(cache=True)
+def fourfold(value):
+    return double(double(value))
 """
 
 
 @pytest.fixture
 def compiled(tmp_path: Path) -> ModuleType:
     """A module with functions that numba caches beside it."""
-    path = tmp_path / "compiled.py"
-    path.write_text(CODE)
+    (tmp_path / "compiled.py").write_text(CODE)
+    return imported(tmp_path)
+
+
+def imported(folder: Path) -> ModuleType:
+    """Import the module as a new process does."""
+    path = folder / "compiled.py"
     spec = importlib.util.spec_from_file_location("compiled", path)
     assert spec is not None
     assert spec.loader is not None
@@ -73,3 +83,35 @@ def test_a_cache_that_cannot_be_written_costs_no_result(
     monkeypatch.setattr(numba_cache, "_save_overload", fail)
 
     assert compiled.double(21) == 42
+
+
+def test_what_is_cached_is_loaded_and_not_compiled(compiled: ModuleType, tmp_path: Path) -> None:
+    assert (compiled.double(2), compiled.double(0.5)) == (4, 1.0)
+    fresh = imported(tmp_path)
+
+    assert numba_cache.load_all({"compiled"}) >= 2
+
+    assert len(fresh.double.signatures) == 2
+    assert sum(fresh.double.stats.cache_hits.values()) == 2
+    assert not fresh.double.stats.cache_misses
+
+
+def test_what_was_loaded_can_be_compiled_against(compiled: ModuleType, tmp_path: Path) -> None:
+    assert compiled.double(2) == 4
+    fresh = imported(tmp_path)
+    numba_cache.load_all({"compiled"})
+
+    assert fresh.fourfold(3) == 12
+
+    assert sum(fresh.fourfold.stats.cache_misses.values()) == 1
+
+
+def test_a_cache_that_cannot_be_read_is_not_loaded(compiled: ModuleType, tmp_path: Path) -> None:
+    assert compiled.double(2) == 4
+    fresh = imported(tmp_path)
+    for index in tmp_path.glob("__pycache__/*.nbi"):
+        index.write_bytes(b"")
+
+    numba_cache.load_all({"compiled"})
+
+    assert not fresh.double.signatures

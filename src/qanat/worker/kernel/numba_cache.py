@@ -57,8 +57,8 @@ def load_all(packages: Collection[str]) -> int:
     loaded = 0
     Library._unserialize = classmethod(_without_bitcode)
     Library._get_module_for_linking = _bitcode_when_needed
-    functions = {id(found): found for found in gc.get_objects() if isinstance(found, Dispatcher)}
-    for function in functions.values():
+    # By type: to ask a proxy of something that is gone for its class is an error.
+    for function in [found for found in gc.get_objects() if issubclass(type(found), Dispatcher)]:
         index = getattr(function._cache, "_cache_file", None)
         ours = function.py_func.__module__.partition(".")[0] in packages
         if index is None or not ours or not function._can_compile:
