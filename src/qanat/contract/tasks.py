@@ -4,7 +4,7 @@ Names of sub-tasks and of the registration tasks are those of the wire contract 
 payloads are only ever added, so that old and new processes understand each other during a rolling restart.
 """
 
-from typing import Any, Final, TypedDict
+from typing import Any, Final, NotRequired, TypedDict
 
 # Doorbells of our own: they carry ids, never facts.
 WAKE_CONTROLLER: Final = "qanat.wake_controller"
@@ -45,6 +45,13 @@ class StepDoorbell(TypedDict):
 
     step_id: int
     fence: int
+
+
+class WorkDoorbell(StepDoorbell):
+    """What a model worker gets of it: with a hint by which it plans, and on which nothing depends."""
+
+    alone: NotRequired[bool]
+    """The step uses all cores of a worker by itself; others wait until it is done."""
 
 
 class WorkerVersions(TypedDict):

@@ -31,6 +31,22 @@ RESULTS: Final = {Phase.INPUTS: INPUT_RESULTS, Phase.LOSSES: LOSS_RESULTS}
 """The files of the analysis that each phase sets."""
 
 
+FOR_ALL_CORES: Final = frozenset(
+    {
+        tasks.GENERATE_INPUT,
+        tasks.RUN_ANALYSIS,
+        tasks.PREPARE_KEYS_FILE_CHUNK,
+        tasks.GENERATE_LOSSES_CHUNK,
+        tasks.GENERATE_LOSSES_OUTPUT,
+    }
+)
+
+
+def is_for_all_cores(*, task: str, count: int) -> bool:
+    """Say whether a step shares its work among all cores of a host; one of several chunks is for one core."""
+    return task in FOR_ALL_CORES and count == 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class PlannedStep:
     """A sub-task: what it is called, where it runs, what it reads and writes."""

@@ -25,7 +25,7 @@ def main() -> int:
         "--run-mode", choices=["v1", "v2"], default="v2", help="mode that a new model is registered with"
     )
     parser.add_argument("--work-dir", type=Path, help="where steps run")
-    parser.add_argument("--slots", type=int, default=1, help="steps to run at a time")
+    parser.add_argument("--slots", type=int, help="chunks to run at a time [as many as there are cores]")
     parser.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     try:

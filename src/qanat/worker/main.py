@@ -1,13 +1,11 @@
 """The worker process: registers its model, listens on the model's queues, and hands doorbells to the supervisor.
 
-Celery only listens here: a doorbell is put aside at once and its message acknowledged, for a lost one rings again. As
-many threads as the worker has slots take them up. The queue between the two needs no bound: the task controller never
-has more doorbells out than a model's workers have slots, plus one, and rings again only for somebody idle.
+Celery only listens here: a doorbell is put aside at once (``slots``) and its message acknowledged, for a lost one rings
+again.
 """
 
 import logging
 import os
-import queue
 import signal
 import sys
 import threading
@@ -26,12 +24,12 @@ from qanat.worker.identity import ModelIdentity, identify
 from qanat.worker.run_dir import sweep
 from qanat.worker.server import HttpServer, Refused, Server, ServerAway
 from qanat.worker.settings import WorkerSettings
+from qanat.worker.slots import Doorbell, Slots
 from qanat.worker.supervisor import Supervisor
 from qanat.worker.versions import versions
 
 logger = logging.getLogger(__name__)
 
-Doorbells = queue.Queue[tuple[int, int] | None]
 HELLO_AGAIN_SECONDS = 0.3
 
 
@@ -56,14 +54,13 @@ def run(settings: WorkerSettings) -> int:
     server = HttpServer(settings.server, worker_key=settings.worker_key)
     supervisor = Supervisor(settings=settings, model=model, server=server)
     app = _listener(settings)
-    doorbells: Doorbells = queue.Queue()
+    slots = Slots(settings.slots, supervisor.run)
 
     @app.task(name=tasks.RUN_STEP)
-    def run_step(*, step_id: int, fence: int) -> None:
+    def run_step(*, step_id: int, fence: int, alone: bool = True) -> None:
         """Put the doorbell aside."""
-        doorbells.put((step_id, fence))
+        slots.ring(Doorbell(step_id=step_id, fence=fence, alone=alone))
 
-    slots = [_start_slot(supervisor, doorbells, number) for number in range(settings.slots)]
     stopping = threading.Event()
     hellos = threading.Thread(
         target=_say_hello, args=(app, settings, model, server, supervisor, stopping), name="hello", daemon=True
@@ -91,10 +88,7 @@ def run(settings: WorkerSettings) -> int:
     ).start()
     stopping.set()
     supervisor.drain()
-    for _ in slots:
-        doorbells.put(None)
-    for slot in slots:
-        slot.join()
+    slots.close()
     hellos.join()
     return 0
 
@@ -122,20 +116,6 @@ def _queues(model: ModelIdentity) -> list[str]:
         )
         for run_mode in RunMode
     ]
-
-
-def _start_slot(supervisor: Supervisor, doorbells: Doorbells, number: int) -> threading.Thread:
-    def work() -> None:
-        while (doorbell := doorbells.get()) is not None:
-            step_id, fence = doorbell
-            try:
-                supervisor.run(step_id=step_id, fence=fence)
-            except Exception:  # the outermost loop of the slot: the next step deserves its chance
-                logger.exception("Step %s could not be seen through; its lease will run out", step_id)
-
-    thread = threading.Thread(target=work, name=f"slot {number}")
-    thread.start()
-    return thread
 
 
 def _register(app: Celery, settings: WorkerSettings, model: ModelIdentity) -> None:

@@ -10,6 +10,11 @@ from pathlib import Path
 from qanat.contract.statuses import RunMode
 
 
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class WorkerSettings:
     """All that a worker needs to know."""
@@ -29,7 +34,8 @@ class WorkerSettings:
     run_mode: RunMode = RunMode.V2
     """The mode that a new model gets when it registers; work of either mode is taken."""
     work_dir: Path = field(default_factory=lambda: Path(tempfile.gettempdir()) / f"qanat-worker-{os.getuid()}")
-    slots: int = 1
+    slots: int = field(default_factory=usable_cores)
+    """How many steps for one core run at a time; one that is for all cores runs alone."""
     name: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
     kill_after_seconds: float = 10.0
     """What a step gets between TERM and KILL."""

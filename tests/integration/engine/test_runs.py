@@ -12,7 +12,7 @@ from qanat.contract.statuses import AnalysisStatus, FailureClass, RunKind, RunMo
 from qanat.domain.retries import WORKERS_KILLED
 from qanat.server.files.models import StoredFile
 from qanat.server.files.storage import storage
-from qanat.server.runs import claims, housekeeping
+from qanat.server.runs import claims, doorbell, housekeeping
 from qanat.server.runs.claims import StepRefused
 from qanat.server.runs.models import Event, Run, Step, StepEdge, Worker
 from qanat.server.runs.submission import RunActive
@@ -304,6 +304,39 @@ def test_no_more_doorbells_are_out_than_there_are_slots_and_one(world: World) ->
     world.control()
 
     assert len(world.messages) == 3
+
+
+def test_a_doorbell_says_whether_the_step_needs_its_worker_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: dict[str, bool] = {}
+
+    def ring(*, payload: dict[str, int], **_: object) -> bool:
+        heard[Step.objects.get(pk=payload["step_id"]).slug] = bool(payload["alone"])
+        return True
+
+    monkeypatch.setattr(doorbell, "ring", ring)
+    claims.hello(worker="w1", queues=[QUEUE], slots=2, draining=False, versions={}, now=world.now)
+    world.submit(1, kind=RunKind.INPUTS, mode=RunMode.V1)
+    world.submit(2, kind=RunKind.INPUTS)
+
+    world.control()
+
+    assert heard == {"generate-input": True, "prepare-input-generation-params": False}
+
+
+def test_what_was_short_of_memory_is_tried_again_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[bool] = []
+    held = begin(world)
+    world.fail(held, FailureClass.OUT_OF_MEMORY)
+
+    def ring(*, payload: dict[str, int], **_: object) -> bool:
+        heard.append(bool(payload["alone"]))
+        return True
+
+    monkeypatch.setattr(doorbell, "ring", ring)
+    world.later(5)
+    world.control()
+
+    assert heard == [True]
 
 
 def test_the_most_urgent_run_goes_first(world: World) -> None:

@@ -33,6 +33,7 @@ PAYLOADS = {
 # Fields may be added to this table and to the payloads, but never be taken away: workers of an older release live on.
 FIELDS = {
     "StepDoorbell": {"step_id", "fence"},
+    "WorkDoorbell": {"step_id", "fence", "alone"},
     "WorkerVersions": {"oasislmf", "ktools", "platform"},
     "Registration": {"supplier", "model", "version", "settings", "versions", "config"},
     "Hello": {"worker", "queues", "slots", "draining", "versions"},
@@ -102,7 +103,7 @@ def test_a_payload_comes_out_of_json_as_it_went_in(name: str, data: st.DataObjec
     assert json.loads(json.dumps(payload)) == payload
 
 
-@pytest.mark.parametrize("name", ["StepDoorbell", "Registration"])
+@pytest.mark.parametrize("name", ["StepDoorbell", "WorkDoorbell", "Registration"])
 @given(data=st.data())
 def test_a_message_comes_out_of_the_broker_as_it_went_in(name: str, data: st.DataObject) -> None:
     message = data.draw(values(PAYLOADS[name]))

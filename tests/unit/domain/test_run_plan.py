@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qanat.contract import labels
+from qanat.contract import labels, tasks
 from qanat.contract.statuses import Phase, RunKind, RunMode
-from qanat.domain.run_plan import RESULTS, PlannedStep, RunPlan, plan
+from qanat.domain.run_plan import RESULTS, PlannedStep, RunPlan, is_for_all_cores, plan
 from qanat.server.runs import canvas
 
 CHUNKS = st.integers(1, 60)
@@ -223,3 +223,17 @@ def test_results_have_the_names_of_the_analysis_fields_that_clients_see() -> Non
         "input_generation_traceback_file",
     }
     assert set(RESULTS[Phase.LOSSES]) == {"output_file", "run_log_file", "run_traceback_file"}
+
+
+@pytest.mark.parametrize(
+    ("task", "count", "alone"),
+    [
+        (tasks.RUN_ANALYSIS, 1, True),
+        (tasks.GENERATE_LOSSES_CHUNK, 1, True),
+        (tasks.GENERATE_LOSSES_CHUNK, 2, False),
+        (tasks.GENERATE_LOSSES_OUTPUT, 1, True),
+        (tasks.CLEANUP_LOSSES_GENERATION, 1, False),
+    ],
+)
+def test_one_of_several_chunks_is_for_one_core(task: str, count: int, alone: bool) -> None:  # noqa: FBT001 - a case
+    assert is_for_all_cores(task=task, count=count) is alone

@@ -12,7 +12,8 @@ from django.db.models import Count, Q
 
 from qanat.contract import tasks
 from qanat.contract.statuses import RunState, StepState
-from qanat.contract.tasks import StepDoorbell
+from qanat.contract.tasks import StepDoorbell, WorkDoorbell
+from qanat.domain.run_plan import is_for_all_cores
 from qanat.domain.step_state import Event as StepEvent
 from qanat.server.runs import doorbell
 from qanat.server.runs.models import Step, Worker
@@ -49,13 +50,21 @@ def dispatch(*, now: datetime) -> int:
     rung = 0
     for step in _due(now=now):
         doorbell_task = tasks.RECORD_STEP if step.server_side else tasks.RUN_STEP
-        payload = StepDoorbell(step_id=step.pk, fence=step.fence)
-        if not doorbell.ring(queue=step.queue, task=doorbell_task, payload=dict(payload), priority=step.run.priority):
+        if not doorbell.ring(queue=step.queue, task=doorbell_task, payload=_payload(step), priority=step.run.priority):
             break  # The broker is away: the timer comes again.
         delay = min(FIRST_RING_AGAIN * 2 ** min(step.rings, 10), LAST_RING_AGAIN)
         move(step=step, event=StepEvent.RUNG, now=now, rings=step.rings + 1, ring_at=now + delay)
         rung += 1
     return rung
+
+
+def _payload(step: Step) -> dict[str, object]:
+    plain = StepDoorbell(step_id=step.pk, fence=step.fence)
+    if step.server_side:
+        return dict(plain)
+    # What the host had too little memory for is tried again by itself.
+    alone = step.fewer_processes or is_for_all_cores(task=step.task, count=step.count)
+    return dict(WorkDoorbell(**plain, alone=alone))
 
 
 def queue_loads(*, now: datetime) -> dict[str, QueueLoad]:
