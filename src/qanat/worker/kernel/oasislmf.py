@@ -18,7 +18,7 @@ from ods_tools.oed import OdsException, OedExposure
 
 from qanat.contract import labels
 from qanat.worker.identity import ModelIdentity
-from qanat.worker.kernel import numba_cache, oed_values
+from qanat.worker.kernel import keys_order, numba_cache, oed_values
 from qanat.worker.kernel.port import ExposureRefused, InputsJob, KernelError, LossesJob, NoKeys
 
 logger = logging.getLogger(__name__)
@@ -61,11 +61,6 @@ class OasisKernel:
         named = self._parameters.get("model_data_dir")
         return Path(named) if named else None
 
-    def generate_inputs(self, job: InputsJob) -> None:
-        """Run ``generate_oasis_files``, hooks included."""
-        with _kernel_errors(job):
-            self._manager.generate_oasis_files(**self._inputs(job), keys_format="oasis")
-
     def pre_analysis(self, job: InputsJob, *, target: Path) -> None:
         """Run ``exposure_pre_analysis`` and save what it made of the exposure."""
         with _kernel_errors(job):
@@ -95,6 +90,7 @@ class OasisKernel:
     def write_inputs(self, job: InputsJob, *, keys: Path, errors: Path) -> None:
         """Run ``generate_files`` on the keys of all slices, and the model's hook after it."""
         with _kernel_errors(job):
+            keys_order.settle(keys)
             given = {**self._inputs(job), "keys_data_path": str(keys), "keys_errors_path": str(errors)}
             self._manager.generate_files(**given, exposure_data=self._exposure(job))
             if self._parameters.get("post_file_gen_module"):

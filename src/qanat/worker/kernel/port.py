@@ -60,9 +60,6 @@ class Kernel(Protocol):
     def model_data(self) -> Path | None:
         """The model's data directory, if its configuration names one."""
 
-    def generate_inputs(self, job: InputsJob) -> None:
-        """Do the whole of input generation."""
-
     def pre_analysis(self, job: InputsJob, *, target: Path) -> None:
         """Run the model's pre-analysis hook and save the exposure as it left it."""
 

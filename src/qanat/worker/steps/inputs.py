@@ -31,26 +31,14 @@ def prepare_params(job: StepJob) -> None:
 
 def pre_analysis(job: StepJob) -> None:
     """G2: run the model's hook, if it has one."""
-    if "exposure_pre_analysis_module" not in job.model.config:
-        return
-    target = job.work / "prepared"
-    job.kernel().pre_analysis(_inputs_job(job, job.work / "input"), target=target)
-    job.outputs[labels.PREPARED_EXPOSURE] = archives.pack(target, job.out / "prepared_exposure.tar.gz")
+    if (prepared := _prepare(job)) is not None:
+        job.outputs[labels.PREPARED_EXPOSURE] = archives.pack(prepared, job.out / "prepared_exposure.tar.gz")
 
 
 def keys_chunk(job: StepJob) -> None:
     """G3: look up the keys of one slice of the locations."""
     folder = job.work / "keys"
-    folder.mkdir(parents=True)
-    locations = job.kernel().keys(
-        _inputs_job(job, job.work / "input"),
-        index=job.index,
-        count=job.count,
-        keys=folder / KEYS,
-        errors=folder / ERRORS,
-    )
-    (folder / SUMMARY).write_text(json.dumps({"locations": locations}))
-    job.facts["locations"] = locations
+    job.facts["locations"] = _look_up(job, folder, index=job.index, count=job.count)
     job.outputs[labels.chunk(labels.KEYS_CHUNK, job.index)] = archives.pack(folder, job.out / "keys.tar.gz")
 
 
@@ -67,10 +55,55 @@ def collect_keys(job: StepJob) -> None:
     whole.mkdir(parents=True)
     for name in (KEYS, ERRORS):
         _concatenate([folder / name for folder in folders], whole / name)
-    locations = sum(json.loads((folder / SUMMARY).read_text())["locations"] for folder in folders)
-    keys, errors = _location_ids(whole / KEYS), _location_ids(whole / ERRORS)
-    job.facts.update(locations=locations, keys=len(keys), keys_errors=len(errors - keys))
-    job.give(labels.LOOKUP_ERRORS, whole / ERRORS)
+    job.facts["locations"] = sum(json.loads((folder / SUMMARY).read_text())["locations"] for folder in folders)
+    _require_all(job, whole)
+    job.outputs[labels.KEYS] = archives.pack(whole, job.out / "keys_data.tar.gz")
+
+
+def write_files(job: StepJob) -> None:
+    """G5: write the kernel's input files and the reports on the exposure."""
+    _write(job, keys=job.unpack(labels.KEYS, job.work / "keys"))
+
+
+def whole(job: StepJob) -> None:
+    """V1: all of input generation, as V2 does it in one chunk.
+
+    Raises:
+        KernelError: the lookup lost locations.
+        NoKeys: no location has a key.
+    """
+    _check_inputs(job)
+    prepared, folder = _prepare(job), job.work / "keys"
+    job.facts["locations"] = _look_up(job, folder, index=0, count=1, prepared=prepared)
+    _require_all(job, folder)
+    _write(job, keys=folder, prepared=prepared)
+
+
+def _prepare(job: StepJob) -> Path | None:
+    """Run the model's hook, if it has one; return the folder with the exposure as it left it."""
+    if "exposure_pre_analysis_module" not in job.model.config:
+        return None
+    target = job.work / "prepared-by-hook"
+    job.kernel().pre_analysis(_inputs_job(job, job.work / "input"), target=target)
+    return target
+
+
+def _look_up(job: StepJob, folder: Path, *, index: int, count: int, prepared: Path | None = None) -> int:
+    """Look up the keys of a slice into a folder; return its number of locations."""
+    folder.mkdir(parents=True)
+    inputs = _inputs_job(job, job.work / "input", prepared=prepared)
+    keys, errors = folder / KEYS, folder / ERRORS
+    locations = job.kernel().keys(inputs, index=index, count=count, keys=keys, errors=errors)
+    (folder / SUMMARY).write_text(json.dumps({"locations": locations}))
+    return locations
+
+
+def _require_all(job: StepJob, folder: Path) -> None:
+    """Give the keys' errors, and refuse keys that do not account for every location."""
+    locations = job.facts["locations"]
+    keys, errors = _location_ids(folder / KEYS), _location_ids(folder / ERRORS)
+    job.facts.update(keys=len(keys), keys_errors=len(errors - keys))
+    job.give(labels.LOOKUP_ERRORS, folder / ERRORS)
     if len(keys | errors) != locations:
         message = (
             f"The model's lookup returned {len(keys | errors)} of {locations} locations, neither keys nor a reason for "
@@ -80,29 +113,14 @@ def collect_keys(job: StepJob) -> None:
     if not keys:
         message = f"None of the {locations} locations has a key: the model covers none of them; see the keys errors."
         raise NoKeys(message)
-    job.outputs[labels.KEYS] = archives.pack(whole, job.out / "keys_data.tar.gz")
 
 
-def write_files(job: StepJob) -> None:
-    """G5: write the kernel's input files and the reports on the exposure."""
-    keys = job.unpack(labels.KEYS, job.work / "keys")
-    inputs = _inputs_job(job, job.work / "input")
+def _write(job: StepJob, *, keys: Path, prepared: Path | None = None) -> None:
+    inputs = _inputs_job(job, job.work / "input", prepared=prepared)
     try:
         job.kernel().write_inputs(inputs, keys=keys / KEYS, errors=keys / ERRORS)
     finally:
         _give_inputs(job, inputs.directory)
-
-
-def whole(job: StepJob) -> None:
-    """V1: all of input generation."""
-    _check_inputs(job)
-    inputs = _inputs_job(job, job.work / "input")
-    try:
-        job.kernel().generate_inputs(inputs)
-    finally:
-        _give_inputs(job, inputs.directory)
-    keys, errors = _location_ids(inputs.directory / KEYS), _location_ids(inputs.directory / ERRORS)
-    job.facts.update(keys=len(keys), keys_errors=len(errors - keys))
 
 
 def cleanup(job: StepJob) -> None:
@@ -121,9 +139,8 @@ def _give_inputs(job: StepJob, directory: Path) -> None:
         job.give(label, directory / name)
 
 
-def _inputs_job(job: StepJob, directory: Path) -> InputsJob:
+def _inputs_job(job: StepJob, directory: Path, *, prepared: Path | None = None) -> InputsJob:
     directory.mkdir(parents=True, exist_ok=True)
-    prepared = None
     if labels.PREPARED_EXPOSURE in job.inputs:
         prepared = job.unpack(labels.PREPARED_EXPOSURE, job.work / "prepared")
     return InputsJob(
