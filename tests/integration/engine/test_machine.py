@@ -2,13 +2,14 @@
 
 import contextlib
 import os
+import random
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
@@ -22,6 +23,8 @@ from tests.integration.engine.world import World
 
 STEPS = int(os.environ.get("QANAT_MACHINE_STEPS", "20000"))
 """How many steps at least are taken in all."""
+STEPS_AT_MOST = 3 * STEPS
+"""After so many everything has happened at least once, or something keeps it from happening."""
 STEPS_AN_EXAMPLE = 100
 EXAMPLES_A_ROUND = 25
 ANALYSES = st.integers(1, 3)
@@ -208,9 +211,10 @@ def test_the_invariants_hold_whatever_happens() -> None:
     taken.clear()
     ended.clear()
 
-    while taken.total() < STEPS or set(taken) != set(HAPPENINGS) or set(ended) != ENDS:
+    while taken.total() < STEPS or (taken.total() < STEPS_AT_MOST and _missing()):
+        # Where `CI` is set, Hypothesis draws the same examples for each round: each has a seed of its own.
         run_state_machine_as_test(
-            Engine,
+            seed(random.getrandbits(64))(Engine),
             settings=settings(
                 max_examples=EXAMPLES_A_ROUND,
                 stateful_step_count=STEPS_AN_EXAMPLE,
@@ -219,4 +223,10 @@ def test_the_invariants_hold_whatever_happens() -> None:
             ),
         )
 
+    assert not _missing()
     print(f"{taken.total()} steps: {dict(taken)}; runs: {dict(ended)}")  # noqa: T201 - what the run is judged by
+
+
+def _missing() -> set[str]:
+    """Return what has not happened, and the ends no run has come to, so far."""
+    return (set(HAPPENINGS) - set(taken)) | {str(end) for end in ENDS - set(ended)}
