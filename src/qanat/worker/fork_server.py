@@ -38,9 +38,27 @@ START_SECONDS: Final = 120.0
 """A server that has not started a program by then, imports included, never will."""
 KILLED: Final = 137
 
-Program = Callable[[threading.Thread], object]
-"""Runs in a fork; returns or exits as a console script does. Starts the thread, which ends the process in time, as soon
-as it need not fork any more."""
+
+class Lifeline:
+    """What a fork must not outlive: whoever asked for it, and the server that forked it."""
+
+    def __init__(self, descriptors: tuple[int, ...], lost: Callable[[], None]) -> None:
+        """Know what becomes readable when one of them is gone, and what is to be done then."""
+        self.descriptors = descriptors
+        self._lost = lost
+
+    def watch(self) -> None:
+        """Watch from a thread. A program that forks calls it when it need not fork any more: forks copy one thread."""
+
+        def wait() -> None:
+            select.select(self.descriptors, [], [])
+            self._lost()
+
+        threading.Thread(target=wait, name="lifeline", daemon=True).start()
+
+
+Program = Callable[[Lifeline], object]
+"""Runs in a fork; returns or exits as a console script does. It has its lifeline watched, or watches it itself."""
 Take = Callable[[socket.socket], tuple[socket.socket, list[int]] | None]
 """Takes the next order's connection and standard streams from a server's socket; None where nobody will come again."""
 
@@ -96,6 +114,16 @@ class Forked:
         code, cpu, memory = ENDED.unpack(self._hear(ENDED.size))
         return Ended(exit_code=code, cpu_seconds=cpu, peak_memory_bytes=memory)
 
+    def stop(self) -> Ended:
+        """Let go of the program, which thereupon ends, and wait for that.
+
+        Raises:
+            ServerGone: the server is no more.
+        """
+        with contextlib.suppress(OSError):  # it is gone already
+            self._connection.shutdown(socket.SHUT_WR)
+        return self.wait()
+
     def close(self) -> None:
         """Let go of the program: if it still runs, it ends."""
         self._connection.close()
@@ -120,17 +148,17 @@ class ForkServer:
         take: Take,
         programs: Mapping[str, Program],
         *,
-        parent_alive: int | None = None,
+        lifeline: tuple[int, ...] = (),
         own_sessions: bool,
     ) -> None:
-        """Take orders from ``source``, until it closes or the pipe ``parent_alive`` does.
+        """Take orders from ``source``, until it closes or one of the descriptors ``lifeline`` does.
 
         Each fork leads a session where ``own_sessions`` is true; when it has to end, its session ends with it.
         """
         self._source = source
         self._take = take
         self._programs = programs
-        self._parent_alive = parent_alive
+        self._lifeline = lifeline
         self._own_sessions = own_sessions
         self._children: dict[int, socket.socket] = {}
         self._alive, self._held = os.pipe()
@@ -145,12 +173,12 @@ class ForkServer:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake)
         selector = selectors.DefaultSelector()
-        for source in (self._source, self._woken, self._parent_alive):
-            if source is not None:
-                selector.register(source, selectors.EVENT_READ)
+        watched: list[socket.socket | int] = [self._source, self._woken, *self._lifeline]
+        for source in watched:
+            selector.register(source, selectors.EVENT_READ)
         while True:
             ready = {key.fileobj for key, _ in selector.select()}
-            if self._parent_alive in ready:
+            if not ready.isdisjoint(self._lifeline):
                 os._exit(0)  # The forks see it and follow.
             if self._woken in ready:
                 with contextlib.suppress(BlockingIOError):
@@ -161,11 +189,16 @@ class ForkServer:
 
     def _reap(self) -> None:
         """Tell those who wait for the forks that have ended how they did."""
-        while self._children:
-            pid, status, used = os.wait4(-1, os.WNOHANG)
+        while True:
+            try:
+                pid, status, used = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
             if not pid:
                 return
             code, cpu = os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
+            if pid not in self._children:
+                os._exit(1)  # Not one of the forks: a process that this one shares its life with.
             with self._children.pop(pid) as connection, contextlib.suppress(OSError):
                 connection.sendall(ENDED.pack(code, cpu, used.ru_maxrss * RSS_UNIT))
 
@@ -193,19 +226,18 @@ class ForkServer:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for foreign in (self._source, *self._children.values()):
             foreign.close()
-        for descriptor in (self._parent_alive, self._woken, self._wake, self._held):
-            if descriptor is not None:
-                os.close(descriptor)
+        for descriptor in (*self._lifeline, self._woken, self._wake, self._held):
+            os.close(descriptor)
         if self._own_sessions:
             os.setsid()
         lost = processes.kill_own_session if self._own_sessions else _exit_killed
-        watch = threading.Thread(target=_watch, args=(connection, self._alive, lost), name="watch", daemon=True)
+        lifeline = Lifeline((connection.fileno(), self._alive), lost)
         code = 1
         try:
             for number, stream in enumerate(streams):
                 os.dup2(stream, number)
                 os.close(stream)
-            code = _run(order, self._programs, watch)
+            code = _run(order, self._programs, lifeline)
         except BaseException:  # noqa: BLE001 - the outermost loop of a process
             traceback.print_exc()
         atexit._run_exitfuncs()  # noqa: SLF001 - what a process of its own would do at its end
@@ -266,7 +298,7 @@ def _hear(connection: socket.socket) -> Order | None:
     return order
 
 
-def _run(order: Order, programs: Mapping[str, Program], watch: threading.Thread) -> int:
+def _run(order: Order, programs: Mapping[str, Program], lifeline: Lifeline) -> int:
     """Run a program as its console script does; return the exit code."""
     os.chdir(order["cwd"])
     os.umask(order["umask"])
@@ -280,20 +312,13 @@ def _run(order: Order, programs: Mapping[str, Program], watch: threading.Thread)
     sys.argv = order["argv"]
     processes.call_this_process(order["argv"][0])
     try:
-        result = programs[order["argv"][0]](watch)
+        result = programs[order["argv"][0]](lifeline)
     except SystemExit as end:
         result = end.code
     if result is None or isinstance(result, int):
         return int(result or 0) & 0xFF
     print(result, file=sys.stderr)  # noqa: T201 - as the interpreter does
     return 1
-
-
-def _watch(connection: socket.socket, server_alive: int, lost: Callable[[], None]) -> None:
-    """End when whoever asked is gone, or the server is."""
-    watched: list[socket.socket | int] = [connection, server_alive]
-    select.select(watched, [], [])
-    lost()
 
 
 def _exit_killed() -> None:

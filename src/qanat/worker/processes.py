@@ -9,7 +9,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ POLL_SECONDS = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What a session uses: its share of memory now (bytes) and CPU time of its living processes so far (seconds)."""
+    """What sessions use: their share of memory now (bytes) and CPU time of its living processes so far (seconds)."""
 
     memory_bytes: int
     cpu_seconds: float
@@ -41,12 +41,12 @@ def started_at(pid: int) -> float | None:
         return None
 
 
-def members(session: int | None, *, directory: Path | None = None) -> list[psutil.Process]:
-    """Return the living processes of a session, and those that work in a directory; zombies are not alive."""
+def members(sessions: Collection[int], *, directory: Path | None = None) -> list[psutil.Process]:
+    """Return the living processes of some sessions, and those that work in a directory; zombies are not alive."""
     found = []
     for process in psutil.process_iter():
         try:
-            ours = os.getsid(process.pid) == session or (directory is not None and _works_in(process, directory))
+            ours = os.getsid(process.pid) in sessions or (directory is not None and _works_in(process, directory))
             if ours and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except (OSError, psutil.Error):
@@ -56,17 +56,17 @@ def members(session: int | None, *, directory: Path | None = None) -> list[psuti
 
 def kill_own_session() -> None:
     """Kill every process of the session that this one leads, and then this one."""
-    for process in members(os.getsid(0)):
+    for process in members({os.getsid(0)}):
         with contextlib.suppress(psutil.Error):
             process.kill()
     os.killpg(0, signal.SIGKILL)
 
 
-def usage(session: int) -> Usage:
-    """Return what a session uses."""
+def usage(sessions: Collection[int]) -> Usage:
+    """Return what some sessions use."""
     memory = 0
     cpu = 0.0
-    for process in members(session):
+    for process in members(sessions):
         try:
             with process.oneshot():
                 memory += _memory(process)
@@ -87,16 +87,16 @@ def _memory(process: psutil.Process) -> int:
 
 
 def end(
-    session: int | None,
+    sessions: Collection[int],
     *,
     grace_seconds: float,
     directory: Path | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> bool:
-    """End a session, and what works in a directory: TERM, then KILL after a grace; return whether nothing is left."""
+    """End sessions, and what works in a directory: TERM, then KILL after a grace; return whether nothing is left."""
 
     def alive() -> list[psutil.Process]:
-        return members(session, directory=directory)
+        return members(sessions, directory=directory)
 
     _signal(alive(), signal.SIGTERM)
     if _gone_by(clock() + grace_seconds, alive, clock):

@@ -60,8 +60,8 @@ def sweep(work_dir: Path, *, grace_seconds: float) -> int:
             owner = json.loads(owner_file.read_text())
         if _is(owner, "supervisor"):
             continue
-        session = int(owner["session"]) if _is(owner, "session") else None
-        processes.end(session, directory=owner_file.parent, grace_seconds=grace_seconds)
+        sessions = {int(owner["session"])} if _is(owner, "session") else set()
+        processes.end(sessions, directory=owner_file.parent, grace_seconds=grace_seconds)
         RunDir(owner_file.parent).remove()
         swept += 1
     if swept:

@@ -8,42 +8,38 @@ nothing else, and so that whoever supervises it can end everything that the step
 import errno
 import json
 import logging
-import os
 import sys
-import threading
 import traceback
 from pathlib import Path
 from typing import Any, Final
 
-from qanat.contract import tasks
 from qanat.contract.statuses import FailureClass
 from qanat.worker import processes, tool_server
+from qanat.worker.fork_server import Lifeline
 from qanat.worker.identity import ModelIdentity, identify
 from qanat.worker.kernel.port import ExposureRefused, Kernel, KernelError, NoKeys
 from qanat.worker.run_dir import DISK_IS_FULL, RESULT
 from qanat.worker.steps.base import StepJob
 from qanat.worker.steps.table import STEPS
 
-NEEDS_TOOLS: Final = frozenset({tasks.RUN_ANALYSIS, tasks.GENERATE_LOSSES_CHUNK, tasks.GENERATE_LOSSES_OUTPUT})
-"""Tasks in which the kernel's run script starts its tools."""
 EXIT_FAILED: Final = 3
 """The step failed and the result says why."""
 
 
-def main(spec_path: Path, *, watch: threading.Thread, tools: tool_server.Tools | None = None) -> int:
+def main(spec_path: Path, *, lifeline: Lifeline, tools: tool_server.Tools | None = None) -> int:
     """Run the step that a spec describes; return the exit code.
 
     Args:
         spec_path: the spec, in the attempt's directory.
-        watch: ends this process' session when the supervisor is gone; not started yet.
+        lifeline: ends this process' session when the supervisor is gone; nobody watches it yet.
         tools: the kernel's tools where they are imported already.
     """
     spec = json.loads(spec_path.read_text())
     server = None
-    if spec["task"] in NEEDS_TOOLS:
+    if spec["task"] in tool_server.NEEDS_TOOLS:
         # It forks, so it precedes the first thread.
         server = tool_server.start(spec_path.parent, tools or tool_server.load())
-    watch.start()
+    lifeline.watch()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stdout)
     directory = spec_path.parent
     job = _job(spec, directory)
@@ -114,11 +110,5 @@ def _failure(error: Exception) -> dict[str, Any]:
     }
 
 
-def _die_with(descriptor: int) -> None:
-    """End the whole session when the other end of a pipe closes."""
-    os.read(descriptor, 1)
-    processes.kill_own_session()
-
-
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), watch=threading.Thread(target=_die_with, args=(int(sys.argv[2]),), daemon=True)))
+    sys.exit(main(Path(sys.argv[1]), lifeline=Lifeline((int(sys.argv[2]),), processes.kill_own_session)))

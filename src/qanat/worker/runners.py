@@ -13,11 +13,12 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
 from qanat.contract import tasks
+from qanat.worker import tool_server
 from qanat.worker.fork_server import RSS_UNIT, Ended, Forked, Order, ServerGone, hand_to_child
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ BEFORE_KERNEL: Final = frozenset({tasks.PREPARE_INPUT_GENERATION_PARAMS, tasks.P
 COMMAND: Final = (sys.executable, "-P", "-m", "qanat.worker.runner")
 ZYGOTE: Final = (sys.executable, "-P", "-m", "qanat.worker.zygote")
 RUN_STEP: Final = "run-step"
+SERVE_TOOLS: Final = "serve-tools"
 CAN_FORK: Final = sys.platform == "linux"
 WARM_FOR_SECONDS: Final = 60.0
 UMASK: Final = 0o077
@@ -52,6 +54,10 @@ class Runner(Protocol):
     @property
     def pid(self) -> int:
         """The process, which is also its session."""
+
+    @property
+    def sessions(self) -> Collection[int]:
+        """All sessions that work for the step."""
 
     def wait(self) -> Ended:
         """Wait for its end."""
@@ -89,6 +95,11 @@ class Spawned:
         """The process."""
         return self._process.pid
 
+    @property
+    def sessions(self) -> Collection[int]:
+        """Its own."""
+        return (self.pid,)
+
     def wait(self) -> Ended:
         """Wait for its end; the CPU time is its own and that of all it has waited for."""
         _, status, used = os.wait4(self._process.pid, 0)
@@ -105,70 +116,101 @@ class Spawned:
 
 
 class FromZygote:
-    """A runner that was forked."""
+    """A runner that was forked, with the server of its tools where it needs one."""
 
-    def __init__(self, forked: Forked, ended: Callable[[], None]) -> None:
-        """Wrap the fork; ``ended`` is told when it is let go."""
-        self._forked = forked
+    def __init__(self, runner: Forked, tools: Forked | None, ended: Callable[[], None]) -> None:
+        """Wrap the forks; ``ended`` is told when they are let go."""
+        self._runner = runner
+        self._tools = tools
         self._ended = ended
-        self.pid = forked.pid
+        self.pid = runner.pid
+        self.sessions = [fork.pid for fork in (runner, tools) if fork is not None]
 
     def wait(self) -> Ended:
-        """Wait for its end."""
+        """Wait for its end; the CPU time is its own and that of its tools."""
         try:
-            return self._forked.wait()
+            ended = self._runner.wait()
+            if self._tools is None:
+                return ended
+            tools = self._tools.stop()
         except ServerGone:
             logger.warning("The zygote is gone, and with it the step that it ran")
             return LOST
+        return Ended(
+            exit_code=ended.exit_code,
+            cpu_seconds=ended.cpu_seconds + tools.cpu_seconds,
+            peak_memory_bytes=max(ended.peak_memory_bytes, tools.peak_memory_bytes),
+        )
 
     def close(self) -> None:
-        """Close the connection that the runner watches."""
-        self._forked.close()
+        """Close the connections that the forks watch."""
+        for fork in (self._runner, self._tools):
+            if fork is not None:
+                fork.close()
         self._ended()
 
 
 class Zygote:
-    """The warm process."""
+    """The warm processes."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        """Start it; it is of use at once, and quick when it has imported all."""
+        """Start them; they are of use at once, and quick when they have imported all."""
         self._ready = False
-        self._control, theirs = socket.socketpair()
-        with theirs:
+        self._for_steps, steps = socket.socketpair()
+        self._for_tools, tools = socket.socketpair()
+        with steps, tools:
             self._process = subprocess.Popen(  # noqa: S603 - our own zygote
-                [*ZYGOTE, str(theirs.fileno())],
+                [*ZYGOTE, str(steps.fileno()), str(tools.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 env=environment,
-                pass_fds=(theirs.fileno(),),
+                pass_fds=(steps.fileno(), tools.fileno()),
                 start_new_session=True,
             )
 
     @property
     def alive(self) -> bool:
-        """Whether it lives."""
+        """Whether they live."""
         return self._process.poll() is None
 
     @property
     def ready(self) -> bool:
-        """Whether it is warm, of which it sends word."""
-        if not self._ready and select.select([self._control], [], [], 0)[0]:
-            self._ready = bool(self._control.recv(1))
+        """Whether they are warm, of which they send word."""
+        if not self._ready and select.select([self._for_steps], [], [], 0)[0]:
+            self._ready = bool(self._for_steps.recv(1))
         return self._ready
 
-    def fork(self, spec: Path, *, log: Path, environment: Mapping[str, str]) -> Forked:
-        """Fork the runner of a step in its directory.
+    def fork(
+        self, task: str, spec: Path, *, log: Path, environment: Mapping[str, str], ended: Callable[[], None]
+    ) -> FromZygote:
+        """Fork the runner of a step in its directory, and the server of its tools if the task needs one.
 
         Raises:
+            OSError: its log cannot be written.
             ServerGone: the zygote has died.
         """
-        order = Order(argv=[RUN_STEP, str(spec)], cwd=str(spec.parent), environment=dict(environment), umask=UMASK)
+        directory = spec.parent
+        order = Order(argv=[], cwd=str(directory), environment=dict(environment), umask=UMASK)
+        tools = None
         with log.open("ab") as stream, Path(os.devnull).open("rb") as nothing:
-            return hand_to_child(self._control, order, [nothing.fileno(), stream.fileno(), stream.fileno()])
+            said = stream.fileno()
+            if task in tool_server.NEEDS_TOOLS:
+                with tool_server.listen(directory, tool_server.LIGHT_SOCKET) as listener:
+                    streams = [listener.fileno(), said, said]
+                    tools = hand_to_child(self._for_tools, {**order, "argv": [SERVE_TOOLS]}, streams)
+            try:
+                streams = [nothing.fileno(), said, said]
+                runner = hand_to_child(self._for_steps, {**order, "argv": [RUN_STEP, str(spec)]}, streams)
+            except ServerGone:
+                if tools is not None:
+                    tools.close()
+                raise
+        return FromZygote(runner, tools, ended)
 
     def close(self) -> None:
-        """End it, and what it has forked."""
-        self._control.close()
+        """End them, and what they have forked."""
+        self._for_steps.close()
+        self._for_tools.close()
         self._process.wait()
 
 
@@ -204,7 +246,7 @@ class Runners:
         if zygote is None:
             return Spawned(self._command, spec, log=log, environment=environment)
         try:
-            return FromZygote(zygote.fork(spec, log=log, environment=environment), self._give_back)
+            return zygote.fork(task, spec, log=log, environment=environment, ended=self._give_back)
         except ServerGone:
             logger.warning("The zygote is gone; the step starts afresh")
             self._give_back()

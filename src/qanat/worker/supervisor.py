@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -72,8 +73,8 @@ class Attempt:
 
     spec: StepSpec
     run_dir: RunDir
-    session: int | None = None
-    """The runner's process, which leads the session of all that the step starts."""
+    sessions: Collection[int] = ()
+    """Of the runner, and of the server of its tools: all that the step starts."""
     ended: threading.Event = field(default_factory=threading.Event)
     abandoned: threading.Event = field(default_factory=threading.Event)
     """The step is no longer ours: nothing is reported."""
@@ -195,7 +196,7 @@ class Supervisor:
         run_dir = attempt.run_dir
         runner = self._runners.start(attempt.spec["task"], spec_path, log=run_dir.log, temporary=run_dir.temporary)
         try:
-            attempt.session = runner.pid
+            attempt.sessions = runner.sessions
             run_dir.belongs_to(runner.pid)
             if attempt.abandoned.is_set() or attempt.handed_back.is_set():
                 self._end(attempt, grace_seconds=1.0)
@@ -272,13 +273,13 @@ class Supervisor:
 
     @staticmethod
     def _end(attempt: Attempt, *, grace_seconds: float) -> None:
-        if attempt.session is not None:
-            processes.end(attempt.session, directory=attempt.run_dir.path, grace_seconds=grace_seconds)
+        if attempt.sessions:
+            processes.end(attempt.sessions, directory=attempt.run_dir.path, grace_seconds=grace_seconds)
 
     @staticmethod
     def _measure(attempt: Attempt) -> None:
-        if attempt.session is not None:
-            used = processes.usage(attempt.session)
+        if attempt.sessions:
+            used = processes.usage(attempt.sessions)
             attempt.peak_memory = max(attempt.peak_memory, used.memory_bytes)
             attempt.cpu_seconds = max(attempt.cpu_seconds, used.cpu_seconds)
 

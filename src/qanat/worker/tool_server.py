@@ -2,9 +2,11 @@
 
 The kernel's run script starts some fifty Python programmes, and each spends two CPU-seconds on imports before it does a
 few milliseconds of arithmetic. Kernel and script stay as they are: the tools are found first on PATH as shims
-(``shim``), which hand over to a fork server (``fork_server``). That is a fork of the step's runner, in its session,
-environment and limits, and ends with it; a tool ends when its shim does. What the server does not know is found further
-along PATH.
+(``shim``), which hand over to a fork server (``fork_server``) of their step; a tool ends when its shim does. What no
+server knows is found further along PATH.
+
+To fork a process costs time for all that it has in memory, and one or two of the fifty tools need most of what the
+kernel imports. So the others have a server without it, a fork of the zygote (``zygote``); who has no zygote serves all.
 """
 
 import contextlib
@@ -14,18 +16,37 @@ import os
 import shlex
 import socket
 import sys
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
-from qanat.worker.fork_server import ForkServer, take_from_listener
+from qanat.contract import tasks
+from qanat.worker.fork_server import ForkServer, Lifeline, take_from_listener
 
+NEEDS_TOOLS: Final = frozenset({tasks.RUN_ANALYSIS, tasks.GENERATE_LOSSES_CHUNK, tasks.GENERATE_LOSSES_OUTPUT})
+"""Tasks in which the kernel's run script starts its tools."""
 DISTRIBUTION: Final = "oasislmf"
 NOT_TOOLS: Final = frozenset({"oasislmf", "completer_oasislmf"})
 SHIM: Final = Path(__file__).with_name("shim.py")
+LIGHT: Final = frozenset(
+    {
+        "aalpy",
+        "eltpy",
+        "evepy",
+        "fmpy",
+        "katpy",
+        "lecpy",
+        "plapy",
+        "pltpy",
+        "summarypy",
+        "load_balancer",
+    }
+)
+"""Tools that need neither pandas nor what is built on it: fifty-odd of a run's, and a third of the memory."""
 SOCKET: Final = "tools.socket"
+LIGHT_SOCKET: Final = "light-tools.socket"
+"""Where a server of the light ones listens, if the step has one."""
 FOLDER: Final = "tools"
 WATCHDOG: Final = "oasis_exec_monitor.sh"
 """Looks every two seconds whether the run script's tools complain. While it sleeps in between it holds the script's
@@ -51,56 +72,71 @@ class ToolServer:
 
 
 def start(directory: Path, tools: Tools) -> ToolServer | None:
-    """Fork the server of tools that are imported, and put their shims first on this process' PATH.
+    """Fork the server of tools that are imported, and put the shims of all first on this process' PATH.
 
     To be called before this process has a second thread: a fork copies only the one that calls. Elsewhere than on Linux
     nothing happens, for there a fork of a process with such libraries is not safe.
     """
     if sys.platform != "linux":
         return None
-    # A socket's address has room for some hundred characters only, so it is named from within its folder.
-    before = Path.cwd()
-    os.chdir(directory)
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(SOCKET)
-    listener.listen(WAITING)
-    os.chdir(before)
+    served = LIGHT if (directory / LIGHT_SOCKET).exists() else frozenset()
+    own = {name: tool for name, tool in tools.items() if name not in served}
+    listener = listen(directory, SOCKET)
     runner_alive, held_by_runner = os.pipe()
     if (pid := os.fork()) == 0:
         os.close(held_by_runner)
-        programs = {name: functools.partial(_run, tool) for name, tool in tools.items()}
-        ForkServer(listener, take_from_listener, programs, parent_alive=runner_alive, own_sessions=False).serve()
+        serve(listener, own, lifeline=(runner_alive,))
     os.close(runner_alive)
     listener.close()
+    addresses = dict.fromkeys(served, LIGHT_SOCKET) | dict.fromkeys(own, SOCKET)
     shims = directory / FOLDER
-    _write_shims(shims, tools, directory / SOCKET)
+    _write_shims(shims, {name: directory / address for name, address in addresses.items()})
     os.environ["PATH"] = os.pathsep.join([str(shims), os.environ.get("PATH", os.defpath)])
     return ToolServer(pid, held_by_runner)
 
 
-def load() -> Tools:
-    """Import the kernel's console scripts; one that cannot be imported is left to run by itself."""
+def listen(directory: Path, name: str) -> socket.socket:
+    """Return a socket in a directory for shims to call."""
+    listener = socket.socket(socket.AF_UNIX)
+    # A socket's address has room for some hundred characters only.
+    folder = os.open(directory, os.O_PATH)
+    try:
+        listener.bind(f"/proc/self/fd/{folder}/{name}")
+    finally:
+        os.close(folder)
+    listener.listen(WAITING)
+    return listener
+
+
+def serve(listener: socket.socket, tools: Tools, *, lifeline: tuple[int, ...]) -> NoReturn:
+    """Fork a tool for each shim that calls, until one of the descriptors ``lifeline`` becomes readable."""
+    programs = {name: functools.partial(_run, tool) for name, tool in tools.items()}
+    ForkServer(listener, take_from_listener, programs, lifeline=lifeline, own_sessions=False).serve()
+
+
+def load(names: Collection[str] | None = None) -> Tools:
+    """Import the kernel's console scripts, or some of them; one that cannot be imported is left to run by itself."""
     from qanat.worker.kernel import numba_cache  # noqa: PLC0415 - numba takes a second, which light steps need not pay
 
     numba_cache.settle()
     tools: dict[str, Callable[[], object]] = {}
     for script in metadata.distribution(DISTRIBUTION).entry_points.select(group="console_scripts"):
-        if script.name not in NOT_TOOLS:
+        if script.name not in NOT_TOOLS and (names is None or script.name in names):
             with contextlib.suppress(ImportError):
                 module = importlib.import_module(script.module)
                 tools[script.name] = getattr(module, script.attr)
     return tools
 
 
-def _run(tool: Callable[[], object], watch: threading.Thread) -> object:
-    watch.start()
+def _run(tool: Callable[[], object], lifeline: Lifeline) -> object:
+    lifeline.watch()
     return tool()
 
 
-def _write_shims(folder: Path, tools: Tools, address: Path) -> None:
+def _write_shims(folder: Path, addresses: Mapping[str, Path]) -> None:
     folder.mkdir()
     real = Path(sys.executable).parent
-    for name in tools:
+    for name, address in addresses.items():
         shim = folder / name
         command = shlex.join([sys.executable, "-I", "-S", str(SHIM), str(address), str(real), name])
         _write_script(shim, f'exec {command} "$@"')

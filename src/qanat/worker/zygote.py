@@ -1,39 +1,58 @@
-"""A warm process that forks the runners of steps: ``python -m qanat.worker.zygote DESCRIPTOR``.
+"""Two warm processes that steps are forked from: ``python -m qanat.worker.zygote STEPS TOOLS``, two descriptors.
 
-It has the kernel and its tools imported, which takes seconds of a core, and serves its supervisor alone, over one end
-of a pair of sockets. It runs no step itself.
+The first has those kernel tools imported that nearly every pipeline is made of, and forks their server for each step
+that needs one. Its child has imported the rest of the kernel on top, and forks the runners of steps. Imports take
+seconds of a core; and a fork costs the more the more its parent has in memory, so the many small tools have the small
+one. They serve their supervisor alone, each over one end of a pair of sockets, live and die together, and run no step
+themselves.
 """
 
+import os
 import socket
 import sys
-import threading
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from qanat.worker import processes, runner, tool_server
-from qanat.worker.fork_server import ForkServer, take_from_parent
-from qanat.worker.kernel import (
-    numba_cache,
-    oasislmf,  # noqa: F401 - that is what being warm means
-)
+from qanat.worker.fork_server import ForkServer, Lifeline, take_from_parent
+from qanat.worker.kernel import numba_cache
 
 RUN_STEP: Final = "run-step"
+SERVE_TOOLS: Final = "serve-tools"
 READY: Final = b"!"
 
 
-def main(descriptor: int) -> None:
+def main(steps: int, tools: int) -> NoReturn:
     """Serve until the supervisor is gone."""
     processes.call_this_process("qanat zygote")
-    control = socket.socket(fileno=descriptor)
+    for_tools = socket.socket(fileno=tools)
+    for_steps = socket.socket(fileno=steps)
+    light = tool_server.load(tool_server.LIGHT)
+    numba_cache.load_all(packages={tool_server.DISTRIBUTION})
+    this = os.getpid()
+    if os.fork() == 0:
+        for_tools.close()
+        _serve_steps(for_steps, parent=os.pidfd_open(this))
+    for_steps.close()
+
+    def serve_tools(lifeline: Lifeline) -> None:
+        tool_server.serve(socket.socket(fileno=os.dup(0)), light, lifeline=lifeline.descriptors)
+
+    ForkServer(for_tools, take_from_parent, {SERVE_TOOLS: serve_tools}, own_sessions=True).serve()
+
+
+def _serve_steps(control: socket.socket, *, parent: int) -> NoReturn:
+    from qanat.worker.kernel import oasislmf  # noqa: F401, PLC0415 - the parent is to be without it
+
     tools = tool_server.load()
     numba_cache.load_all(packages={tool_server.DISTRIBUTION})
 
-    def run_step(watch: threading.Thread) -> int:
-        return runner.main(Path(sys.argv[1]), watch=watch, tools=tools)
+    def run_step(lifeline: Lifeline) -> int:
+        return runner.main(Path(sys.argv[1]), lifeline=lifeline, tools=tools)
 
     control.sendall(READY)
-    ForkServer(control, take_from_parent, {RUN_STEP: run_step}, own_sessions=True).serve()
+    ForkServer(control, take_from_parent, {RUN_STEP: run_step}, lifeline=(parent,), own_sessions=True).serve()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -47,7 +47,7 @@ def alive(members: list[psutil.Process]) -> list[psutil.Process]:
 def test_a_step_is_its_session_and_what_works_in_its_directory(tmp_path: Path) -> None:
     leader, members = family(tmp_path)
 
-    gone = processes.end(leader.pid, directory=tmp_path, grace_seconds=5)
+    gone = processes.end({leader.pid}, directory=tmp_path, grace_seconds=5)
 
     assert gone
     assert not alive(members)
@@ -57,7 +57,7 @@ def test_a_step_is_its_session_and_what_works_in_its_directory(tmp_path: Path) -
 def test_the_exit_code_is_left_to_whoever_waits_for_it(tmp_path: Path) -> None:
     leader = subprocess.Popen([sys.executable, "-c", STAY], start_new_session=True)
 
-    processes.end(leader.pid, grace_seconds=5)
+    processes.end({leader.pid}, grace_seconds=5)
 
     assert leader.wait() == -15
 
@@ -69,7 +69,7 @@ def test_what_ignores_term_is_killed(tmp_path: Path) -> None:
     with leader.stdout as stream:
         stream.readline()
 
-    assert processes.end(leader.pid, grace_seconds=0.3)
+    assert processes.end({leader.pid}, grace_seconds=0.3)
     assert leader.wait() == -9
 
 
@@ -78,12 +78,12 @@ def test_usage_counts_the_whole_session(tmp_path: Path, eventually: Eventually) 
     leader, members = family(tmp_path, nap=f"{WORK}; {STAY}", then=f"{WORK}; {STAY}")
     group, away = members
 
-    eventually(lambda: processes.usage(leader.pid).cpu_seconds >= 0.15)
-    eventually(lambda: processes.usage(away.pid).cpu_seconds >= 0.08)
+    eventually(lambda: processes.usage({leader.pid}).cpu_seconds >= 0.15)
+    eventually(lambda: processes.usage({away.pid}).cpu_seconds >= 0.08)
 
-    assert {one.pid for one in processes.members(leader.pid)} == {leader.pid, group.pid}
-    assert processes.usage(leader.pid).memory_bytes > processes.usage(away.pid).memory_bytes
-    processes.end(leader.pid, directory=tmp_path, grace_seconds=5)
+    assert {one.pid for one in processes.members({leader.pid})} == {leader.pid, group.pid}
+    assert processes.usage({leader.pid}).memory_bytes > processes.usage({away.pid}).memory_bytes
+    processes.end({leader.pid}, directory=tmp_path, grace_seconds=5)
     leader.wait()
     assert not alive(members)
 
