@@ -8,6 +8,7 @@ nothing.
 
 import atexit
 import contextlib
+import ctypes
 import gc
 import json
 import os
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import threading
 import traceback
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, NoReturn, TypedDict
@@ -168,8 +170,7 @@ class ForkServer:
 
     def serve(self) -> NoReturn:
         """Serve, and end this process when there is nobody left to serve."""
-        gc.collect()
-        gc.freeze()  # The collector would touch, and so copy, all that the forks share.
+        _settle()
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake)
         selector = selectors.DefaultSelector()
@@ -245,6 +246,16 @@ class ForkServer:
             with contextlib.suppress(OSError, ValueError):
                 stream_out.flush()
         os._exit(code)
+
+
+def _settle() -> None:
+    """Have forks share as much as can be of this process' memory, and copy as little as can be of it."""
+    gc.collect()
+    gc.freeze()  # The collector would touch, and so copy, all that the forks share.
+    # So would what is to be done at this process' end; it ends without, and at a fork's end only its own is to be done.
+    weakref.finalize._registry.clear()  # type: ignore[attr-defined] # noqa: SLF001 - there is no other way
+    with contextlib.suppress(AttributeError):  # another C library than glibc
+        ctypes.CDLL(None).malloc_trim(0)  # What imports and compiled functions left free need not be copied.
 
 
 def take_from_listener(listener: socket.socket) -> tuple[socket.socket, list[int]]:
