@@ -10,7 +10,6 @@ import atexit
 import contextlib
 import ctypes
 import gc
-import json
 import os
 import select
 import selectors
@@ -22,15 +21,15 @@ import tempfile
 import threading
 import traceback
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NoReturn, TypedDict
+from typing import Final, NoReturn, Self
 
 from qanat.worker import processes
 
 STREAMS: Final = 3
 LENGTH: Final = struct.Struct("!I")
-"""Before an order: how many bytes of JSON follow."""
+"""Before an order: how many bytes follow."""
 STARTED: Final = struct.Struct("!i")
 """The first answer: the process that runs the program."""
 ENDED: Final = struct.Struct("!idq")
@@ -65,14 +64,32 @@ Take = Callable[[socket.socket], tuple[socket.socket, list[int]] | None]
 """Takes the next order's connection and standard streams from a server's socket; None where nobody will come again."""
 
 
-class Order(TypedDict):
+@dataclass(frozen=True, kw_only=True)
+class Order:
     """What to run, and where."""
 
-    argv: list[str]
+    argv: Sequence[str]
     """The program's name and its arguments."""
     cwd: str
-    environment: dict[str, str]
+    environment: Mapping[str, str]
     umask: int
+
+    def encode(self) -> bytes:
+        """Return it as it travels: strings that end with a zero byte, which no argument can contain.
+
+        Directory, mask, number of arguments, arguments, and ``name=value`` for each variable (``shim.c``).
+        """
+        variables = [f"{name}={value}" for name, value in self.environment.items()]
+        fields = [self.cwd, str(self.umask), str(len(self.argv)), *self.argv, *variables]
+        return b"".join(os.fsencode(field) + b"\0" for field in fields)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Read what ``encode`` returns."""
+        cwd, umask, count, *rest = map(os.fsdecode, body.split(b"\0")[:-1])
+        variables = (variable.partition("=") for variable in rest[int(count) :])
+        environment = {name: value for name, _, value in variables if name}
+        return cls(argv=rest[: int(count)], cwd=cwd, environment=environment, umask=int(umask))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +116,7 @@ class Forked:
         """
         self._connection = connection
         connection.settimeout(START_SECONDS)
-        body = json.dumps(order).encode()
+        body = order.encode()
         try:
             connection.sendall(LENGTH.pack(len(body)) + body)
         except OSError as error:
@@ -305,25 +322,24 @@ def _hear(connection: socket.socket) -> Order | None:
     body = connection.recv(length, socket.MSG_WAITALL)
     if len(body) < length:
         return None
-    order: Order = json.loads(body)
-    return order
+    return Order.decode(body)
 
 
 def _run(order: Order, programs: Mapping[str, Program], lifeline: Lifeline) -> int:
     """Run a program as its console script does; return the exit code."""
-    os.chdir(order["cwd"])
-    os.umask(order["umask"])
+    os.chdir(order.cwd)
+    os.umask(order.umask)
     os.environ.clear()
-    os.environ.update(order["environment"])
+    os.environ.update(order.environment)
     tempfile.tempdir = None
     if (numpy := sys.modules.get("numpy")) is not None:
         numpy.random.seed()  # Python's own generator sees to itself.
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 - a descriptor
-    sys.argv = order["argv"]
-    processes.call_this_process(order["argv"][0])
+    sys.argv = list(order.argv)
+    processes.call_this_process(order.argv[0])
     try:
-        result = programs[order["argv"][0]](lifeline)
+        result = programs[order.argv[0]](lifeline)
     except SystemExit as end:
         result = end.code
     if result is None or isinstance(result, int):

@@ -38,7 +38,8 @@ def main(spec_path: Path, *, lifeline: Lifeline, tools: tool_server.Tools | None
     server = None
     if spec["task"] in tool_server.NEEDS_TOOLS:
         # It forks, so it precedes the first thread.
-        server = tool_server.start(spec_path.parent, tools or tool_server.load())
+        shim = Path(spec["shim"]) if spec["shim"] else None
+        server = tool_server.start(spec_path.parent, tools or tool_server.load(), shim=shim)
     lifeline.watch()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stdout)
     directory = spec_path.parent

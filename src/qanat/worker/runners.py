@@ -6,6 +6,7 @@ their own, only without the wait. One that nobody needs for a while is ended, so
 a process cannot be forked safely, or the zygote has died, a runner is started afresh: the same step, only later.
 """
 
+import functools
 import logging
 import os
 import select
@@ -190,17 +191,17 @@ class Zygote:
             ServerGone: the zygote has died.
         """
         directory = spec.parent
-        order = Order(argv=[], cwd=str(directory), environment=dict(environment), umask=UMASK)
+        order = functools.partial(Order, cwd=str(directory), environment=environment, umask=UMASK)
         tools = None
         with log.open("ab") as stream, Path(os.devnull).open("rb") as nothing:
             said = stream.fileno()
             if task in tool_server.NEEDS_TOOLS:
                 with tool_server.listen(directory, tool_server.LIGHT_SOCKET) as listener:
                     streams = [listener.fileno(), said, said]
-                    tools = hand_to_child(self._for_tools, {**order, "argv": [SERVE_TOOLS]}, streams)
+                    tools = hand_to_child(self._for_tools, order(argv=[SERVE_TOOLS]), streams)
             try:
                 streams = [nothing.fileno(), said, said]
-                runner = hand_to_child(self._for_steps, {**order, "argv": [RUN_STEP, str(spec)]}, streams)
+                runner = hand_to_child(self._for_steps, order(argv=[RUN_STEP, str(spec)]), streams)
             except ServerGone:
                 if tools is not None:
                     tools.close()

@@ -4,6 +4,7 @@ It never runs model code. Whatever happens to it, the step is safe: its lease ru
 whatever happens to the runner, the supervisor sees the end of it, ends the rest of its session and says what happened.
 """
 
+import functools
 import json
 import logging
 import os
@@ -20,7 +21,7 @@ from typing import Any, Final
 from qanat.contract import labels, tasks
 from qanat.contract.statuses import FailureClass
 from qanat.contract.worker_protocol import Claim, Commit, Failure, Heartbeat, OutputFile, Resources, StepSpec
-from qanat.worker import exposure_files, memory, processes
+from qanat.worker import exposure_files, memory, processes, shims, tool_server
 from qanat.worker.identity import ModelIdentity
 from qanat.worker.run_dir import DISK_IS_FULL, RESULT, RunDir
 from qanat.worker.runners import Runners
@@ -106,6 +107,10 @@ class Supervisor:
         self._running: dict[int, Attempt] = {}
         self._lock = threading.Lock()
         self.draining = threading.Event()
+
+    @functools.cached_property
+    def _shim(self) -> Path | None:
+        return shims.compiled(self._settings.work_dir)
 
     def run(self, *, step_id: int, fence: int) -> None:
         """Claim a step and see it through; a step that is not to be had is forgotten."""
@@ -238,6 +243,7 @@ class Supervisor:
             "version_id": self._model.version_id,
             "config_path": str(self._model.config_path),
             "settings_path": str(self._model.settings_path) if self._model.settings_path else None,
+            "shim": str(self._shim) if spec["task"] in tool_server.NEEDS_TOOLS and self._shim else None,
         }
         path = attempt.run_dir.path / "spec.json"
         path.write_text(json.dumps(document))

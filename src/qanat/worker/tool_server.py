@@ -2,7 +2,7 @@
 
 The kernel's run script starts some fifty Python programmes, and each spends two CPU-seconds on imports before it does a
 few milliseconds of arithmetic. Kernel and script stay as they are: the tools are found first on PATH as shims
-(``shim``), which hand over to a fork server (``fork_server``) of their step; a tool ends when its shim does. What no
+(``shims``), which hand over to a fork server (``fork_server``) of their step; a tool ends when its shim does. What no
 server knows is found further along PATH.
 
 To fork a process costs time for all that it has in memory, and one or two of the fifty tools need most of what the
@@ -22,13 +22,13 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from qanat.contract import tasks
+from qanat.worker import shims
 from qanat.worker.fork_server import ForkServer, Lifeline, take_from_listener
 
 NEEDS_TOOLS: Final = frozenset({tasks.RUN_ANALYSIS, tasks.GENERATE_LOSSES_CHUNK, tasks.GENERATE_LOSSES_OUTPUT})
 """Tasks in which the kernel's run script starts its tools."""
 DISTRIBUTION: Final = "oasislmf"
 NOT_TOOLS: Final = frozenset({"oasislmf", "completer_oasislmf"})
-SHIM: Final = Path(__file__).with_name("shim.py")
 LIGHT: Final = frozenset(
     {
         "aalpy",
@@ -71,11 +71,11 @@ class ToolServer:
         os.waitpid(self._pid, 0)
 
 
-def start(directory: Path, tools: Tools) -> ToolServer | None:
+def start(directory: Path, tools: Tools, *, shim: Path | None = None) -> ToolServer | None:
     """Fork the server of tools that are imported, and put the shims of all first on this process' PATH.
 
     To be called before this process has a second thread: a fork copies only the one that calls. Elsewhere than on Linux
-    nothing happens, for there a fork of a process with such libraries is not safe.
+    nothing happens, for there a fork of a process with such libraries is not safe. ``shim`` is the compiled one.
     """
     if sys.platform != "linux":
         return None
@@ -88,10 +88,11 @@ def start(directory: Path, tools: Tools) -> ToolServer | None:
         serve(listener, own, lifeline=(runner_alive,))
     os.close(runner_alive)
     listener.close()
-    addresses = dict.fromkeys(served, LIGHT_SOCKET) | dict.fromkeys(own, SOCKET)
-    shims = directory / FOLDER
-    _write_shims(shims, {name: directory / address for name, address in addresses.items()})
-    os.environ["PATH"] = os.pathsep.join([str(shims), os.environ.get("PATH", os.defpath)])
+    sockets = dict.fromkeys(served, directory / LIGHT_SOCKET) | dict.fromkeys(own, directory / SOCKET)
+    folder = directory / FOLDER
+    shims.lay_out(folder, sockets, shim=shim)
+    if (watchdog := Path(sys.executable).with_name(WATCHDOG)).is_file():
+        shims.script(folder / WATCHDOG, shlex.quote(str(watchdog)), after=" >/dev/null 2>&1")
     return ToolServer(pid, held_by_runner)
 
 
@@ -131,19 +132,3 @@ def load(names: Collection[str] | None = None) -> Tools:
 def _run(tool: Callable[[], object], lifeline: Lifeline) -> object:
     lifeline.watch()
     return tool()
-
-
-def _write_shims(folder: Path, addresses: Mapping[str, Path]) -> None:
-    folder.mkdir()
-    real = Path(sys.executable).parent
-    for name, address in addresses.items():
-        shim = folder / name
-        command = shlex.join([sys.executable, "-I", "-S", str(SHIM), str(address), str(real), name])
-        _write_script(shim, f'exec {command} "$@"')
-    if (watchdog := real / WATCHDOG).is_file():
-        _write_script(folder / WATCHDOG, f'exec {shlex.quote(str(watchdog))} "$@" >/dev/null 2>&1')
-
-
-def _write_script(path: Path, line: str) -> None:
-    path.write_text(f"#!/bin/sh\n{line}\n")
-    path.chmod(0o700)

@@ -39,6 +39,7 @@ def run_plan(
             "supplier_id": model.supplier_id,
             "model_id": model.model_id,
             "version_id": model.version_id,
+            "shim": None,
         }
         (attempt / "spec.json").write_text(json.dumps(spec))
         (attempt / "tmp").mkdir()

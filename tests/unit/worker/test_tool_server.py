@@ -10,69 +10,102 @@ from pathlib import Path
 import psutil
 import pytest
 
-from qanat.worker.tool_server import SHIM
+from qanat.worker import shims
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="tools are forked on Linux only")
 Eventually = Callable[[Callable[[], object]], None]
+Host = Callable[[str], "subprocess.Popen[str]"]
 
 
-def host(folder: Path, script: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "tests.unit.worker.tool_host", str(folder), script]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shim in C."""
+    shim = shims.compiled(tmp_path_factory.mktemp("shim"))
+    if shim is None:
+        pytest.skip("there is no C compiler: apt-get install gcc libc6-dev")
+    return shim
 
 
-def output(folder: Path, script: str) -> str:
-    out, err = host(folder, script).communicate(timeout=30)
+@pytest.fixture(params=["python", "c"])
+def shim(request: pytest.FixtureRequest) -> Path | None:
+    """Either shim; None is the one in Python."""
+    found: Path | None = request.getfixturevalue("compiled") if request.param == "c" else None
+    return found
+
+
+@pytest.fixture
+def host(tmp_path: Path, shim: Path | None) -> Host:
+    """Start a process with a tool server and a shell that runs a script with its tools."""
+    return lambda script: start(tmp_path, script, shim)
+
+
+def start(folder: Path, script: str, shim: Path | None) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "tests.unit.worker.tool_host", str(folder), script, *([str(shim)] if shim else [])]
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="surrogateescape",
+        start_new_session=True,
+    )
+
+
+def output(running: "subprocess.Popen[str]") -> str:
+    out, err = running.communicate(timeout=30)
     assert not err, err
     return out
 
 
 def gone(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
-def test_streams_pass_through_pipes(tmp_path: Path) -> None:
-    assert output(tmp_path, "printf 'gross loss' | upper | cat") == "GROSS LOSS"
+def test_streams_pass_through_pipes(host: Host) -> None:
+    assert output(host("printf 'gross loss' | upper | cat")) == "GROSS LOSS"
 
 
-def test_directory_environment_mask_and_arguments_are_the_callers(tmp_path: Path) -> None:
+def test_directory_environment_mask_and_arguments_are_the_callers(host: Host, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     script = f"cd {tmp_path}/elsewhere && umask 027 && COLOUR=blue where a 'b  c'"
 
-    assert output(tmp_path, script) == f"{tmp_path}/elsewhere blue 0o27 a b  c\n"
+    assert output(host(script)) == f"{tmp_path}/elsewhere blue 0o27 a b  c\n"
 
 
-def test_nothing_of_one_tool_is_seen_by_the_next(tmp_path: Path) -> None:
+def test_nothing_of_one_tool_is_seen_by_the_next(host: Host, tmp_path: Path) -> None:
     script = f"cd {tmp_path} && COLOUR=blue where; cd / && where"
 
-    assert output(tmp_path, script).splitlines()[1] == "/ None 0o22"
+    assert output(host(script)).splitlines()[1] == "/ None 0o22"
 
 
 @pytest.mark.parametrize(
     ("call", "code"), [("leave 0", 0), ("leave 7", 7), ("complain", 1), ("stumble", 1), ("drop", 128 + signal.SIGSEGV)]
 )
-def test_a_tool_ends_as_it_would_by_itself(tmp_path: Path, call: str, code: int) -> None:
-    out, _ = host(tmp_path, f"{call}; echo $?").communicate(timeout=30)
+def test_a_tool_ends_as_it_would_by_itself(host: Host, call: str, code: int) -> None:
+    out, _ = host(f"{call}; echo $?").communicate(timeout=30)
 
     assert out == f"{code}\n"
 
 
-def test_what_went_wrong_is_said_on_the_tools_own_stderr(tmp_path: Path) -> None:
-    _, err = host(tmp_path, "complain; stumble").communicate(timeout=30)
+def test_what_went_wrong_is_said_on_the_tools_own_stderr(host: Host) -> None:
+    _, err = host("complain; stumble").communicate(timeout=30)
 
     assert err.startswith("out of ink\n")
     assert "ValueError: over a stone" in err
 
 
-def test_many_tools_at_once(tmp_path: Path) -> None:
+def test_many_tools_at_once(host: Host) -> None:
     script = "for i in $(seq 60); do leave $((i % 3)) & done; for i in $(seq 60); do wait -n; done; echo done"
 
-    assert output(tmp_path, f"bash -c '{script}'") == "done\n"
+    assert output(host(f"bash -c '{script}'")) == "done\n"
 
 
-def test_a_tool_ends_with_its_shim(tmp_path: Path, eventually: Eventually) -> None:
+def test_a_tool_ends_with_its_shim(host: Host, tmp_path: Path, eventually: Eventually) -> None:
     pid_file = tmp_path / "pid"
-    running = host(tmp_path, f"linger {pid_file} & echo $!; wait")
+    running = host(f"linger {pid_file} & echo $!; wait")
     assert running.stdout is not None
     shim = int(running.stdout.readline())
     eventually(lambda: pid_file.exists() and pid_file.read_text())
@@ -84,9 +117,9 @@ def test_a_tool_ends_with_its_shim(tmp_path: Path, eventually: Eventually) -> No
     running.communicate(timeout=15)
 
 
-def test_server_and_tools_end_with_their_runner(tmp_path: Path, eventually: Eventually) -> None:
+def test_server_and_tools_end_with_their_runner(host: Host, tmp_path: Path, eventually: Eventually) -> None:
     pid_file = tmp_path / "pid"
-    running = host(tmp_path, f"linger {pid_file}")
+    running = host(f"linger {pid_file}")
     eventually(lambda: pid_file.exists() and pid_file.read_text())
     tool = psutil.Process(int(pid_file.read_text()))
     server = tool.parent()
@@ -99,19 +132,44 @@ def test_server_and_tools_end_with_their_runner(tmp_path: Path, eventually: Even
     running.communicate(timeout=15)
 
 
-def test_the_real_tool_takes_over_where_the_server_is_gone(tmp_path: Path) -> None:
+def test_the_tool_next_on_path_takes_over_where_the_server_is_gone(
+    tmp_path: Path, shim: Path | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = tmp_path / "upper"
     real.write_text("#!/bin/sh\necho the real one got $1 in $(pwd)\n")
     real.chmod(0o700)
-    command = [sys.executable, "-I", "-S", str(SHIM), str(tmp_path / "no.socket"), str(tmp_path), "upper", "this"]
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv(shims.VARIABLE, "")  # put back at the end
+    shims.lay_out(tmp_path / "tools", {"upper": tmp_path / "no.socket"}, shim=shim)
 
-    done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False, timeout=15)
+    done = subprocess.run(["upper", "this"], cwd="/", capture_output=True, text=True, check=False, timeout=15)  # noqa: S607 - PATH finds it
 
     assert done.stdout == "the real one got this in /\n"
 
 
-def test_a_long_path_is_no_obstacle(tmp_path: Path) -> None:
+def test_a_long_path_is_no_obstacle(tmp_path: Path, shim: Path | None) -> None:
     folder = tmp_path / ("long" * 20) / ("path" * 20)
     folder.mkdir(parents=True)
 
-    assert output(folder, "printf x | upper") == "X"
+    assert output(start(folder, "printf x | upper", shim)) == "X"
+
+
+def test_arguments_and_variables_may_hold_any_bytes(host: Host) -> None:
+    script = """COLOUR=$(printf 'r\\351d\\n=') where "$(printf '\\377 \\n\\302\\243')" '' x"""
+
+    assert ascii(output(host(script))).endswith(r"""r\udce9d\n= 0o22 \udcff \n\xa3  x\n'""")
+
+
+def test_without_a_compiler_there_is_no_compiled_shim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert shims.compiled(tmp_path) is None
+
+
+def test_a_compiler_that_fails_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler = tmp_path / "cc"
+    compiler.write_text("#!/bin/sh\nexit 1\n")
+    compiler.chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert shims.compiled(tmp_path) is None

@@ -1,4 +1,4 @@
-"""A process with a tool server of small tools, and a shell that calls them: ``python -m ... FOLDER SCRIPT``."""
+"""A process with a tool server of small tools, and a shell that calls them: ``python -m ... FOLDER SCRIPT [SHIM]``."""
 
 import os
 import signal
@@ -16,7 +16,8 @@ def upper() -> None:
 
 def where() -> None:
     mask = os.umask(0)
-    sys.stdout.write(" ".join([str(Path.cwd()), str(os.environ.get("COLOUR")), oct(mask), *sys.argv[1:]]) + "\n")
+    said = " ".join([str(Path.cwd()), str(os.environ.get("COLOUR")), oct(mask), *sys.argv[1:]])
+    sys.stdout.buffer.write(os.fsencode(f"{said}\n"))
 
 
 def leave() -> None:
@@ -41,11 +42,11 @@ def linger() -> None:
     threading.Event().wait()
 
 
-def main(folder: Path, script: str) -> int:
+def main(folder: Path, script: str, shim: Path | None) -> int:
     tools: tool_server.Tools = {tool.__name__: tool for tool in (upper, where, leave, complain, stumble, drop, linger)}
-    tool_server.start(folder, tools)
+    tool_server.start(folder, tools, shim=shim)
     return subprocess.run(["/bin/sh", "-c", script], check=False).returncode
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]) if sys.argv[3:] else None))
