@@ -6,6 +6,7 @@ nothing else, and so that whoever supervises it can end everything that the step
 """
 
 import errno
+import functools
 import json
 import logging
 import sys
@@ -78,7 +79,7 @@ def _job(spec: dict[str, Any], directory: Path) -> StepJob:
         inputs={label: Path(path) for label, path in spec["inputs"].items()},
         directory=directory,
         model=model,
-        kernel=lambda: _kernel(model),
+        kernel=functools.cache(functools.partial(_kernel, model)),
         analysis_id=spec.get("analysis_id"),
     )
 

@@ -48,7 +48,10 @@ class OasisKernel:
         # How many processes to run is the job's to say; it heeds what the model's configuration says of it.
         self._parameters.pop("kernel_num_processes", None)
         self._manager = OasisManager()
+        self._exposure_read: tuple[InputsJob, Any] | None = None
         numba_cache.settle()
+        # With a level of its own the kernel does not spell out every table that its functions are given, unheard.
+        logging.getLogger("oasislmf").setLevel(logging.INFO)
 
     @property
     def has_pre_analysis(self) -> bool:
@@ -64,7 +67,7 @@ class OasisKernel:
     def pre_analysis(self, job: InputsJob, *, target: Path) -> None:
         """Run ``exposure_pre_analysis`` and save what it made of the exposure."""
         with _kernel_errors(job):
-            exposure = self._exposure(job)
+            exposure = self._read(job)
             self._manager.exposure_pre_analysis(**self._inputs(job), exposure_data=exposure)
             target.mkdir(parents=True, exist_ok=True)
             exposure.save(path=target, version_name="", compression="parquet", save_config=True)
@@ -72,12 +75,13 @@ class OasisKernel:
     def keys(self, job: InputsJob, *, index: int, count: int, keys: Path, errors: Path) -> int:
         """Run ``generate_keys`` on a slice; a location's rows stay together, and its id is that of the whole file."""
         with _kernel_errors(job):
-            exposure = self._exposure(job)
+            exposure = self._exposure(job) if count == 1 else self._read(job)
             source = exposure.get_subject_at_risk_source()
             locations = source.dataframe
             ids = pd.unique(locations[SAR_ID])
             wanted = ids[len(ids) * index // count : len(ids) * (index + 1) // count]
-            source.dataframe = locations[locations[SAR_ID].isin(wanted)].reset_index(drop=True)
+            if count > 1:
+                source.dataframe = locations[locations[SAR_ID].isin(wanted)].reset_index(drop=True)
             self._manager.generate_keys(
                 **self._inputs(job),
                 exposure_data=exposure,
@@ -161,6 +165,12 @@ class OasisKernel:
         }
 
     def _exposure(self, job: InputsJob) -> Any:  # noqa: ANN401 - ods-tools has no types
+        """Return the exposure; the keys and the files of one job share what was read once."""
+        if self._exposure_read is None or self._exposure_read[0] != job:
+            self._exposure_read = (job, self._read(job))
+        return self._exposure_read[1]
+
+    def _read(self, job: InputsJob) -> Any:  # noqa: ANN401 - ods-tools has no types
         """Read the exposure and number its locations as the kernel does for the whole file."""
         if job.prepared is not None:
             # Saved exposure does not remember how to convert currencies.
