@@ -19,6 +19,8 @@ CASES = {
     "case_0": ("GUL_analysis_settings.json", CONTROL[:1]),
     "case_1": ("FM_analysis_settings.json", CONTROL[:2]),
 }
+EVENTS = 1447
+"""Of PiWind's probabilistic event set."""
 FIELDS = ("location_file", "accounts_file", "reinsurance_info_file", "reinsurance_scope_file")
 
 
@@ -41,7 +43,7 @@ def test_losses_are_those_expected(client: Client, piwind: Path, tmp_path: Path,
     settings, files = CASES[case]
     given = dict(zip(FIELDS, (piwind / "inputs" / f"{name}.csv" for name in files), strict=False))
 
-    execute(
+    outcome = execute(
         client,
         Wish(
             model="OasisLMF/PiWind",
@@ -59,3 +61,5 @@ def test_losses_are_those_expected(client: Client, piwind: Path, tmp_path: Path,
     assert expected
     for table in expected:
         assert (tmp_path / "output" / table.name).read_bytes() == table.read_bytes(), table.name
+    analysis = client.get(f"analyses/{outcome.analysis_id}/")
+    assert analysis["num_events_complete"] == analysis["num_events_total"] == EVENTS

@@ -194,7 +194,7 @@ def _wait(
         analysis = client.get(f"analyses/{identifier}/")
         steps: list[dict[str, Any]] = client.get(f"analyses/{identifier}/sub_task_list/") if v2 else []
         if bar is not None:
-            _show(bar, bars, steps, str(analysis["status"]))
+            _show(bar, bars, steps, analysis)
         status = analysis["status"]
         finished = all(step["status"] in {"COMPLETED", "CANCELLED", "ERROR"} for step in steps)
         if status in ends and finished:
@@ -204,20 +204,32 @@ def _wait(
         time.sleep(LOOK_EVERY_SECONDS)
 
 
-def _show(bar: Progress, bars: dict[str, Any], steps: list[dict[str, Any]], status: str) -> None:
-    """Show a bar for each kind of sub-task: chunks of a kind share one."""
+def _show(bar: Progress, bars: dict[str, Any], steps: list[dict[str, Any]], analysis: dict[str, Any]) -> None:
+    """Show a bar for each kind of sub-task: chunks of a kind share one. Without sub-tasks: one of events."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for step in steps:
         groups.setdefault(step["name"].rstrip("0123456789 "), []).append(step)
-    if groups and (waiting := bars.pop(WAITING, None)) is not None:
+    if not groups:
+        events = max(1, int(analysis["num_events_total"] or 0))
+        if WAITING not in bars:
+            bars[WAITING] = bar.add_task(WAITING)
+        status, done = f"[bold]{analysis['status']}[/]", int(analysis["num_events_complete"] or 0)
+        bar.update(bars[WAITING], total=events, completed=done, description=status)
+    elif (waiting := bars.pop(WAITING, None)) is not None:
         bar.remove_task(waiting)
-    for name, group in groups.items() if groups else {WAITING: []}.items():
+    for name, group in groups.items():
         if name not in bars:
-            bars[name] = bar.add_task(name, total=max(1, len(group)))
-        done = sum(step["status"] == "COMPLETED" for step in group)
+            bars[name] = bar.add_task(name, total=len(group))
         running = any(step["status"] == "STARTED" for step in group)
-        shown = status if name == WAITING else name
-        bar.update(bars[name], completed=done, description=f"[bold]{shown}[/]" if running else shown)
+        bar.update(bars[name], completed=sum(map(_done, group)), description=f"[bold]{name}[/]" if running else name)
+
+
+def _done(step: dict[str, Any]) -> float:
+    """Return how much of a sub-task is done; a running one may know its events."""
+    if step["status"] == "COMPLETED":
+        return 1.0
+    used = step.get("resources") or {}
+    return float(used["events_done"] / used["events_total"]) if used.get("events_total") else 0.0
 
 
 @contextmanager

@@ -94,11 +94,14 @@ class StepSpec(TypedDict):
 
 
 class Resources(TypedDict):
-    """What the attempt has used so far."""
+    """What the attempt has used so far, and of losses how far they are."""
 
     peak_memory_bytes: int
     cpu_seconds: float
     disk_bytes: NotRequired[int]
+    events_done: NotRequired[int]
+    events_total: NotRequired[int]
+    """Of this step; a chunk has its share of the events."""
 
 
 class Heartbeat(TypedDict):
@@ -106,8 +109,6 @@ class Heartbeat(TypedDict):
 
     fence: int
     resources: Resources | None
-    events_done: NotRequired[int]
-    events_total: NotRequired[int]
 
 
 class HeartbeatAnswer(TypedDict):

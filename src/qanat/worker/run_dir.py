@@ -15,6 +15,8 @@ logger = logging.getLogger(__name__)
 
 DISK_IS_FULL: Final = "The worker's disk is full: make room in its work directory; the step is tried again."
 OWNER: Final = "session.json"
+PROGRESS: Final = "progress.json"
+"""What the runner knows of the events of its losses: ``events_done``, ``events_total``."""
 RESULT: Final = "result.json"
 """What the runner leaves: outputs, facts and, of a failed step, the reason."""
 

@@ -80,7 +80,6 @@ def _job(spec: dict[str, Any], directory: Path) -> StepJob:
         directory=directory,
         model=model,
         kernel=functools.cache(functools.partial(_kernel, model)),
-        analysis_id=spec.get("analysis_id"),
     )
 
 

@@ -4,6 +4,7 @@ It never runs model code. Whatever happens to it, the step is safe: its lease ru
 whatever happens to the runner, the supervisor sees the end of it, ends the rest of its session and says what happened.
 """
 
+import contextlib
 import functools
 import json
 import logging
@@ -23,7 +24,7 @@ from qanat.contract.statuses import FailureClass
 from qanat.contract.worker_protocol import Claim, Commit, Failure, Heartbeat, OutputFile, Resources, StepSpec
 from qanat.worker import exposure_files, memory, processes, shims, tool_server
 from qanat.worker.identity import ModelIdentity
-from qanat.worker.run_dir import DISK_IS_FULL, RESULT, RunDir
+from qanat.worker.run_dir import DISK_IS_FULL, PROGRESS, RESULT, RunDir
 from qanat.worker.runners import Runners
 from qanat.worker.server import BEATS_PER_LEASE, Refused, Server, ServerAway
 from qanat.worker.settings import WorkerSettings
@@ -89,8 +90,11 @@ class Attempt:
     log_sent: int = 0
 
     def resources(self) -> Resources:
-        """Return what the attempt has used so far."""
-        return Resources(peak_memory_bytes=self.peak_memory, cpu_seconds=round(self.cpu_seconds, 2))
+        """Return what the attempt has used so far, and how far it is where that is known."""
+        used = Resources(peak_memory_bytes=self.peak_memory, cpu_seconds=round(self.cpu_seconds, 2))
+        with contextlib.suppress(OSError):
+            used.update(json.loads((self.run_dir.path / PROGRESS).read_text()))
+        return used
 
 
 class Supervisor:
@@ -235,7 +239,6 @@ class Supervisor:
             "count": spec["count"],
             "loss_chunks": spec["loss_chunks"],
             "parameters": spec["parameters"],
-            "analysis_id": spec["analysis_id"],
             "inputs": {label: str(path) for label, path in inputs.items()},
             "model_dir": str(self._model.directory),
             "supplier_id": self._model.supplier_id,

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Final, NoReturn
 
-from qanat.worker import processes, runner, tool_server
+from qanat.worker import processes, tool_server
 from qanat.worker.fork_server import ForkServer, Lifeline, take_from_parent
 from qanat.worker.kernel import numba_cache
 
@@ -42,7 +42,9 @@ def main(steps: int, tools: int) -> NoReturn:
 
 
 def _serve_steps(control: socket.socket, *, parent: int) -> NoReturn:
-    from qanat.worker.kernel import oasislmf  # noqa: F401, PLC0415 - the parent is to be without it
+    # The parent is to be without it.
+    from qanat.worker import runner  # noqa: PLC0415
+    from qanat.worker.kernel import oasislmf  # noqa: F401, PLC0415
 
     tools = tool_server.load()
     numba_cache.load_all(packages={tool_server.DISTRIBUTION})

@@ -8,6 +8,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
+from qanat.contract import tasks
 from qanat.contract.statuses import AnalysisStatus, FailureClass, RunKind, RunMode, StepState
 from qanat.domain.retries import WORKERS_KILLED
 from qanat.server.files.models import StoredFile
@@ -134,6 +135,30 @@ def test_a_heartbeat_keeps_the_lease(world: World) -> None:
 
     assert verdict == "continue"
     assert world.reap() == 0
+
+
+def test_the_events_of_all_chunks_add_up(world: World) -> None:
+    world.hello("w1", slots=2, draining=False)
+    world.submit(1, kind=RunKind.BOTH, chunks=2)
+    chunks: list[Held] = []
+    while len(chunks) < 2:
+        world.control()
+        held = world.deliver(world.messages.pop(0))
+        if held is not None and Step.objects.get(pk=held.step_id).task == tasks.GENERATE_LOSSES_CHUNK:
+            chunks.append(held)
+        elif held is not None:
+            world.finish(held)
+
+    def say(held: Held, done: int, total: int) -> None:
+        used = {"events_done": done, "events_total": total}
+        claims.heartbeat(step_id=held.step_id, fence=held.fence, lease=LEASE, now=world.now, resources=used)
+
+    say(chunks[0], 10, 50)
+    assert world.statuses.events[1] == (10, 100)
+    say(chunks[1], 7, 49)
+    assert world.statuses.events[1] == (17, 99)
+    world.finish(chunks[0])
+    assert world.statuses.events[1] == (17, 99)
 
 
 def test_a_doorbell_that_nobody_heard_rings_again(world: World) -> None:

@@ -52,6 +52,8 @@ class Statuses:
 
     status: dict[int, AnalysisStatus] = field(default_factory=dict)
     outputs: dict[int, dict[str, FileRef]] = field(default_factory=dict)
+    events: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Done, and in all."""
 
     def apply(self, analysis_id: int, event: Event) -> None:
         """Follow the table; it raises where the engine breaks it."""
@@ -82,7 +84,8 @@ class Statuses:
         self.apply(run.analysis_id, analysis_status.CANCELLED[phase])
 
     def progressed(self, *, run: Run, events_done: int, events_total: int, now: dt.datetime) -> None:
-        """Nothing is shown of it here."""
+        """Events are done."""
+        self.events[run.analysis_id] = (events_done, events_total)
 
 
 class World:

@@ -12,7 +12,7 @@ from qanat.contract.worker_protocol import HeartbeatVerdict
 from qanat.domain import step_state
 from qanat.domain.step_state import Event as StepEvent
 from qanat.server.files.storage import storage
-from qanat.server.runs import doorbell, projection
+from qanat.server.runs import doorbell, progress, projection
 from qanat.server.runs.models import Step, Worker
 from qanat.server.runs.projection import FileRef
 from qanat.server.runs.steps import digest_of, inputs_of, lock_run, move, outputs_so_far
@@ -85,27 +85,12 @@ def heartbeat(
         **changes
     )
     if held:
+        if resources and "events_total" in resources:
+            progress.show(_load(step_id), now=now)
         worker = Worker.objects.filter(pk__in=Step.objects.filter(pk=step_id).values("worker"), draining=True)
         return "drain" if worker.exists() else "continue"
     cancelled = Step.objects.filter(pk=step_id, fence=fence, state=StepState.CANCELLED).exists()
     return "cancel" if cancelled else "lost"
-
-
-def progress(*, step_id: int, events_done: int, events_total: int, now: datetime) -> None:
-    """Record how many events of a loss chunk are done and tell the analysis the sum over all chunks."""
-    with transaction.atomic():
-        step = _load(step_id)
-        run = lock_run(step.run_id)
-        step = _load(step_id)
-        step.resources = {**step.resources, "events_done": events_done, "events_total": events_total}
-        step.save(update_fields=["resources"])
-        chunks = run.steps.filter(task=step.task).values_list("resources", flat=True)
-        projection.current().progressed(
-            run=run,
-            events_done=sum(used.get("events_done", 0) for used in chunks),
-            events_total=sum(used.get("events_total", 0) for used in chunks),
-            now=now,
-        )
 
 
 def append_log(*, step_id: int, fence: int, offset: int, text: bytes) -> int:

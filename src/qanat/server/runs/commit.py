@@ -10,7 +10,7 @@ from qanat.contract.statuses import Phase, RunState, StepState
 from qanat.domain import step_state
 from qanat.domain.run_plan import RESULTS
 from qanat.domain.step_state import Event as StepEvent
-from qanat.server.runs import artefacts, doorbell, lifecycle, projection
+from qanat.server.runs import artefacts, doorbell, lifecycle, progress, projection
 from qanat.server.runs.claims import StepRefused, held
 from qanat.server.runs.models import Run, Step
 from qanat.server.runs.projection import FileRef
@@ -52,6 +52,8 @@ def commit(  # noqa: PLR0913 - what a worker has to say at the end of a step
         ):
             message = f"'{step.slug}' may no longer be committed: its run is {run.state}."
             raise StepRefused(message)
+        if "events_total" in step.resources:
+            progress.show(step, now=now)
         if step.server_side:
             _publish(run, step, extra=outputs, now=now)
         release_children(parents=[step], now=now)

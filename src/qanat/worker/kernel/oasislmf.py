@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -191,6 +192,8 @@ class OasisKernel:
         defaults that it filled in, such as the number of samples, would be lost.
         """
         written = job.run_directory / SETTINGS_WRITTEN
+        if job.progress is not None:
+            os.environ["OASIS_ANALYSIS_STATUS_URL"] = job.progress
         return {
             **self._parameters,
             "model_run_dir": str(job.run_directory),
@@ -198,7 +201,8 @@ class OasisKernel:
             "analysis_settings_json": str(written if written.is_file() else job.settings),
             "kernel_fifo_relative": True,
             "resource_monitor_interval": MONITOR_EVERY_SECONDS,
-            **_present(user_data_dir=job.user_data),
+            # The kernel posts for an analysis only; whose progress it is the address says.
+            **_present(user_data_dir=job.user_data, analysis_pk=0 if job.progress else None),
         }
 
 

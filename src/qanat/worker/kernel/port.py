@@ -1,9 +1,9 @@
 """What steps need of the kernel."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 
 class KernelError(Exception):
@@ -45,8 +45,8 @@ class LossesJob:
     """As posted; once the run directory is there, the settings in it are what counts."""
     user_data: Path | None = None
     processes: int = 1
-    analysis_id: int | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    progress: str | None = None
+    """Where the kernel is to post how many events are done."""
 
 
 class Kernel(Protocol):

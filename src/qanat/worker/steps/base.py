@@ -29,7 +29,6 @@ class StepJob:
     model: ModelIdentity
     kernel: Callable[[], Kernel]
     """Loads the kernel; steps that do not need it do not pay for it."""
-    analysis_id: int | None = None
     outputs: dict[str, Path] = field(default_factory=dict)
     """Files by label that the step has made; also what could be saved of a failed one."""
     facts: dict[str, Any] = field(default_factory=dict)

@@ -4,11 +4,12 @@ import json
 import shutil
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from qanat.contract import labels
-from qanat.worker import archives
+from qanat.worker import archives, progress
 from qanat.worker.kernel.port import ExposureRefused, KernelError, LossesJob
 from qanat.worker.steps.base import StepJob
 
@@ -41,7 +42,7 @@ def prepare_directory(job: StepJob) -> None:
 
 def chunk(job: StepJob) -> None:
     """L3: compute one chunk of the events."""
-    losses = _unpacked(job)
+    losses = _watched(job, _unpacked(job))
     try:
         job.kernel().losses_chunk(losses, index=job.index, count=job.count)
     finally:
@@ -68,7 +69,7 @@ def output(job: StepJob) -> None:
 
 def whole(job: StepJob) -> None:
     """V1: all of the losses."""
-    losses = _losses_job(job, inputs=job.unpack(labels.INPUT, job.work / "input"))
+    losses = _watched(job, _losses_job(job, inputs=job.unpack(labels.INPUT, job.work / "input")))
     if losses.settings is None:
         message = "The analysis has no settings. Post them, then run it."
         raise ExposureRefused(message)
@@ -111,8 +112,12 @@ def _losses_job(job: StepJob, *, inputs: Path | None = None, processes: int | No
         settings=job.inputs.get(labels.SETTINGS),
         user_data=job.user_data(),
         processes=processes or job.processes,
-        analysis_id=job.analysis_id,
     )
+
+
+def _watched(job: StepJob, losses: LossesJob) -> LossesJob:
+    """Have the events counted that the kernel works through."""
+    return replace(losses, progress=progress.listen(job.directory, index=job.index, count=job.count))
 
 
 def _unpacked(job: StepJob) -> LossesJob:

@@ -27,12 +27,20 @@ class ClaimFields(Fields):
     worker = serializers.CharField(max_length=255)
 
 
+class ResourcesFields(Fields):
+    """What an attempt has used, and how far it is."""
+
+    peak_memory_bytes = serializers.IntegerField(min_value=0)
+    cpu_seconds = serializers.FloatField(min_value=0)
+    disk_bytes = serializers.IntegerField(min_value=0, required=False)
+    events_done = serializers.IntegerField(min_value=0, required=False)
+    events_total = serializers.IntegerField(min_value=0, required=False)
+
+
 class HeartbeatFields(Fields):
     """A running step's sign of life."""
 
-    resources = serializers.DictField(allow_null=True, required=False)
-    events_done = serializers.IntegerField(min_value=0, required=False)
-    events_total = serializers.IntegerField(min_value=0, required=False)
+    resources = ResourcesFields(allow_null=True, required=False)
 
 
 class OutputFields(Fields):
@@ -58,7 +66,7 @@ class CommitFields(Fields):
 
     outputs = OutputFields(many=True)
     result = serializers.DictField()
-    resources = serializers.DictField(allow_null=True, required=False)
+    resources = ResourcesFields(allow_null=True, required=False)
 
 
 class FailureFields(Fields):
@@ -69,7 +77,7 @@ class FailureFields(Fields):
     traceback = Printed(allow_blank=True, trim_whitespace=False)
     exit_code = serializers.IntegerField(allow_null=True)
     signal = serializers.IntegerField(allow_null=True)
-    resources = serializers.DictField(allow_null=True, required=False)
+    resources = ResourcesFields(allow_null=True, required=False)
     outputs = OutputFields(many=True)
     no_keys = serializers.BooleanField(required=False, default=False)
 

@@ -110,14 +110,9 @@ class Heartbeat(WorkerView):
         """Extend the lease and say what to do."""
         fence = require_step_token(request, step_id=step_id)
         beat = checked(HeartbeatFields, request.data)
-        now = clock.now()
         verdict = claims.heartbeat(
-            step_id=step_id, fence=fence, lease=lease(), now=now, resources=beat.get("resources")
+            step_id=step_id, fence=fence, lease=lease(), now=clock.now(), resources=beat.get("resources")
         )
-        if "events_total" in beat and verdict in {"continue", "drain"}:
-            claims.progress(
-                step_id=step_id, events_done=beat.get("events_done", 0), events_total=beat["events_total"], now=now
-            )
         return Response({"verdict": verdict})
 
 
