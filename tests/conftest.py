@@ -1,10 +1,13 @@
 """What all tests share."""
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+LIMIT_SECONDS = 30.0
 ROOT = Path(__file__).parents[1]
 
 
@@ -27,3 +30,16 @@ def piwind() -> Path:
     if folder is None:
         pytest.skip(f"PiWind is not at {piwind_folder()}: set QANAT_PIWIND to its folder")
     return folder
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], object]], None]:
+    """Wait until what another process does has come about, and fail where it does not in good time."""
+
+    def wait(holds: Callable[[], object]) -> None:
+        deadline = time.monotonic() + LIMIT_SECONDS
+        while not holds():
+            assert time.monotonic() < deadline, "it did not happen in good time"
+            time.sleep(0.02)
+
+    return wait

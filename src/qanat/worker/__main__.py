@@ -13,7 +13,16 @@ from qanat.worker.settings import from_environment
 
 def main() -> int:
     """Read the options and work; return the exit code."""
-    parser = argparse.ArgumentParser(prog="qanat worker", description="Run the steps of a model's analyses.")
+    if sys.argv[1:2] == ["warm"]:
+        from qanat.worker import warm  # noqa: PLC0415 - it needs more than a worker does
+
+        del sys.argv[1]
+        return warm.main()
+    parser = argparse.ArgumentParser(
+        prog="qanat worker",
+        description="Run the steps of a model's analyses.",
+        epilog="`qanat worker warm` compiles the kernel beforehand.",
+    )
     parser.add_argument("--model", type=Path, required=True, help="folder with the model's oasislmf.json")
     parser.add_argument("--server", help="address of the API [QANAT_SERVER, http://127.0.0.1:8000/]")
     parser.add_argument("--broker", help="address of the broker [QANAT_BROKER_URL]")
@@ -26,6 +35,9 @@ def main() -> int:
     )
     parser.add_argument("--work-dir", type=Path, help="where steps run")
     parser.add_argument("--slots", type=int, help="chunks to run at a time [as many as there are cores]")
+    parser.add_argument(
+        "--warm-seconds", type=float, help="how long an idle worker keeps the kernel in memory [for ever]"
+    )
     parser.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     try:
@@ -40,6 +52,7 @@ def main() -> int:
             run_mode=RunMode(options.run_mode.upper()),
             work_dir=options.work_dir,
             slots=options.slots,
+            warm_seconds=options.warm_seconds,
             parent_fd=options.parent_fd,
         )
         return run(settings)

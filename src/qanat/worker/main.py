@@ -20,6 +20,7 @@ from qanat.contract import tasks
 from qanat.contract.queues import model_queue, records_queue
 from qanat.contract.statuses import RunMode
 from qanat.contract.worker_protocol import Hello
+from qanat.worker import compiled
 from qanat.worker.identity import ModelIdentity, identify
 from qanat.worker.run_dir import sweep
 from qanat.worker.server import HttpServer, Refused, Server, ServerAway
@@ -53,6 +54,9 @@ def run(settings: WorkerSettings) -> int:
     sweep(settings.work_dir, grace_seconds=settings.kill_after_seconds)
     server = HttpServer(settings.server, worker_key=settings.worker_key)
     supervisor = Supervisor(settings=settings, model=model, server=server)
+    if settings.warm_seconds is None:
+        supervisor.warm_up()
+    compiling = compiled.InBackground()
     app = _listener(settings)
     slots = Slots(settings.slots, supervisor.run)
 
@@ -87,6 +91,7 @@ def run(settings: WorkerSettings) -> int:
         quiet=True,
     ).start()
     stopping.set()
+    compiling.close()
     supervisor.drain()
     slots.close()
     hellos.join()

@@ -17,9 +17,10 @@ from typing import Any, Final
 from qanat.contract.statuses import FailureClass
 from qanat.worker import processes, tool_server
 from qanat.worker.fork_server import Lifeline
-from qanat.worker.identity import ModelIdentity, identify
+from qanat.worker.identity import ModelIdentity
 from qanat.worker.kernel.port import ExposureRefused, Kernel, KernelError, NoKeys
 from qanat.worker.run_dir import DISK_IS_FULL, RESULT
+from qanat.worker.runner_spec import RunnerSpec
 from qanat.worker.steps.base import StepJob
 from qanat.worker.steps.table import STEPS
 
@@ -35,11 +36,11 @@ def main(spec_path: Path, *, lifeline: Lifeline, tools: tool_server.Tools | None
         lifeline: ends this process' session when the supervisor is gone; nobody watches it yet.
         tools: the kernel's tools where they are imported already.
     """
-    spec = json.loads(spec_path.read_text())
+    spec = RunnerSpec.read(spec_path)
     server = None
-    if spec["task"] in tool_server.NEEDS_TOOLS:
+    if spec.task in tool_server.NEEDS_TOOLS:
         # It forks, so it precedes the first thread.
-        shim = Path(spec["shim"]) if spec["shim"] else None
+        shim = Path(spec.shim) if spec.shim else None
         server = tool_server.start(spec_path.parent, tools or tool_server.load(), shim=shim)
     lifeline.watch()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stdout)
@@ -61,22 +62,15 @@ def main(spec_path: Path, *, lifeline: Lifeline, tools: tool_server.Tools | None
     return EXIT_FAILED if "failure_class" in result else 0
 
 
-def _job(spec: dict[str, Any], directory: Path) -> StepJob:
-    model = identify(
-        Path(spec["model_dir"]),
-        supplier_id=spec["supplier_id"],
-        model_id=spec["model_id"],
-        version_id=spec["version_id"],
-        config=Path(spec["config_path"]),
-        settings_file=Path(spec["settings_path"]) if spec["settings_path"] else None,
-    )
+def _job(spec: RunnerSpec, directory: Path) -> StepJob:
+    model = spec.model()
     return StepJob(
-        task=spec["task"],
-        index=spec["index"],
-        count=spec["count"],
-        loss_chunks=spec["loss_chunks"],
-        parameters=spec["parameters"],
-        inputs={label: Path(path) for label, path in spec["inputs"].items()},
+        task=spec.task,
+        index=spec.index,
+        count=spec.count,
+        loss_chunks=spec.loss_chunks,
+        parameters=dict(spec.parameters),
+        inputs={label: Path(path) for label, path in spec.inputs.items()},
         directory=directory,
         model=model,
         kernel=functools.cache(functools.partial(_kernel, model)),

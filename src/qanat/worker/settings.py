@@ -36,6 +36,8 @@ class WorkerSettings:
     work_dir: Path = field(default_factory=lambda: Path(tempfile.gettempdir()) / f"qanat-worker-{os.getuid()}")
     slots: int = field(default_factory=usable_cores)
     """How many steps for one core run at a time; one that is for all cores runs alone."""
+    warm_seconds: float | None = None
+    """How long a process that has the kernel imported is kept after its last step; None is for ever, from the start."""
     name: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
     kill_after_seconds: float = 10.0
     """What a step gets between TERM and KILL."""
@@ -53,8 +55,10 @@ def from_environment(model_dir: Path, **given: object) -> WorkerSettings:
         "model_id": os.environ.get("OASIS_MODEL_ID"),
         "version_id": os.environ.get("OASIS_MODEL_VERSION_ID"),
     }
+    seconds = os.environ.get("QANAT_WARM_SECONDS")
     paths = {"config": os.environ.get("OASISLMF_CONFIG"), "settings_file": os.environ.get("MODEL_SETTINGS_FILE")}
     values: dict[str, object] = {name: value for name, value in read.items() if value}
+    values |= {"warm_seconds": float(seconds)} if seconds else {}
     values |= {name: Path(value) for name, value in paths.items() if value}
     values |= {name: value for name, value in given.items() if value is not None}
     return WorkerSettings(model_dir=model_dir.resolve(), **values)  # type: ignore[arg-type]

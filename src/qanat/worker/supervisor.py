@@ -8,10 +8,8 @@ import contextlib
 import functools
 import json
 import logging
-import os
 import shutil
 import signal
-import sys
 import threading
 import time
 from collections.abc import Collection
@@ -25,31 +23,13 @@ from qanat.contract.worker_protocol import Claim, Commit, Failure, Heartbeat, Ou
 from qanat.worker import exposure_files, memory, processes, shims, tool_server
 from qanat.worker.identity import ModelIdentity
 from qanat.worker.run_dir import DISK_IS_FULL, PROGRESS, RESULT, RunDir
-from qanat.worker.runners import Runners
+from qanat.worker.runner_spec import RunnerSpec
+from qanat.worker.runners import Runners, runner_environment
 from qanat.worker.server import BEATS_PER_LEASE, Refused, Server, ServerAway
 from qanat.worker.settings import WorkerSettings
 
 logger = logging.getLogger(__name__)
 
-ALLOWED_ENVIRONMENT: Final = (
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "LD_LIBRARY_PATH",
-    "MKL_NUM_THREADS",
-    "NUMBA_CACHE_DIR",
-    "NUMBA_CPU_FEATURES",
-    "NUMBA_CPU_NAME",
-    "NUMBA_NUM_THREADS",
-    "OASIS_OED_SCHEMA_INFO",
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "PYTHONPATH",
-    "TZ",
-    "USER",
-    "VIRTUAL_ENV",
-)
-"""What a runner inherits: no address, key or password of broker, database or storage is among it."""
 EXPOSURE_NAMES: Final = {
     labels.LOCATION: "location",
     labels.ACCOUNTS: "account",
@@ -107,7 +87,9 @@ class Supervisor:
         self._settings = settings
         self._model = model
         self._server = server
-        self._runners = runners or Runners(environment=runner_environment())
+        self._runners = runners or Runners(
+            environment=runner_environment(settings.work_dir), warm_seconds=settings.warm_seconds
+        )
         self._running: dict[int, Attempt] = {}
         self._lock = threading.Lock()
         self.draining = threading.Event()
@@ -115,6 +97,10 @@ class Supervisor:
     @functools.cached_property
     def _shim(self) -> Path | None:
         return shims.compiled(self._settings.work_dir)
+
+    def warm_up(self) -> None:
+        """Have the kernel imported before the first step needs it."""
+        self._runners.warm_up()
 
     def run(self, *, step_id: int, fence: int) -> None:
         """Claim a step and see it through; a step that is not to be had is forgotten."""
@@ -233,24 +219,16 @@ class Supervisor:
 
     def _write_spec(self, attempt: Attempt, inputs: dict[str, Path]) -> Path:
         spec = attempt.spec
-        document: dict[str, Any] = {
-            "task": spec["task"],
-            "index": spec["index"],
-            "count": spec["count"],
-            "loss_chunks": spec["loss_chunks"],
-            "parameters": spec["parameters"],
-            "inputs": {label: str(path) for label, path in inputs.items()},
-            "model_dir": str(self._model.directory),
-            "supplier_id": self._model.supplier_id,
-            "model_id": self._model.model_id,
-            "version_id": self._model.version_id,
-            "config_path": str(self._model.config_path),
-            "settings_path": str(self._model.settings_path) if self._model.settings_path else None,
-            "shim": str(self._shim) if spec["task"] in tool_server.NEEDS_TOOLS and self._shim else None,
-        }
-        path = attempt.run_dir.path / "spec.json"
-        path.write_text(json.dumps(document))
-        return path
+        return RunnerSpec.of(
+            self._model,
+            task=spec["task"],
+            index=spec["index"],
+            count=spec["count"],
+            loss_chunks=spec["loss_chunks"],
+            parameters=spec["parameters"],
+            inputs=inputs,
+            shim=self._shim if spec["task"] in tool_server.NEEDS_TOOLS else None,
+        ).write(attempt.run_dir.path)
 
     def _beat(self, attempt: Attempt) -> None:
         """Keep the lease alive until the attempt ends; do what the server answers."""
@@ -371,15 +349,6 @@ class Supervisor:
             resources=None,
             outputs=[],
         )
-
-
-def runner_environment() -> dict[str, str]:
-    """Return what runners inherit."""
-    allowed = {name: os.environ[name] for name in ALLOWED_ENVIRONMENT if name in os.environ}
-    # The kernel's tools are console scripts of this very environment.
-    tools = str(Path(sys.executable).parent)
-    path = os.pathsep.join([tools, os.environ.get("PATH", os.defpath)])
-    return {**allowed, "PATH": path, "PYTHONUNBUFFERED": "1"}
 
 
 def _tail(path: Path) -> str:

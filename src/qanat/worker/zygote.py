@@ -11,15 +11,12 @@ import os
 import socket
 import sys
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import NoReturn
 
 from qanat.worker import processes, tool_server
 from qanat.worker.fork_server import ForkServer, Lifeline, take_from_parent
 from qanat.worker.kernel import numba_cache
-
-RUN_STEP: Final = "run-step"
-SERVE_TOOLS: Final = "serve-tools"
-READY: Final = b"!"
+from qanat.worker.zygotes import PID, RUN_STEP, SERVE_TOOLS
 
 
 def main(steps: int, tools: int) -> NoReturn:
@@ -52,7 +49,7 @@ def _serve_steps(control: socket.socket, *, parent: int) -> NoReturn:
     def run_step(lifeline: Lifeline) -> int:
         return runner.main(Path(sys.argv[1]), lifeline=lifeline, tools=tools)
 
-    control.sendall(READY)
+    control.sendall(PID.pack(os.getpid()))
     ForkServer(control, take_from_parent, {RUN_STEP: run_step}, lifeline=(parent,), own_sessions=True).serve()
 
 

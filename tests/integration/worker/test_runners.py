@@ -1,23 +1,21 @@
-"""A forked runner and one that is started afresh do the same."""
+"""A forked runner and one that is started afresh do the same; and how long the processes live that are forked from."""
 
-import os
+import json
 import sys
-import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
+import pandas as pd
 import psutil
 import pytest
 
-from qanat.contract import labels, tasks
-from qanat.contract.statuses import RunKind, RunMode
-from qanat.demo.model import write_model
-from qanat.demo.portfolio import DemoPortfolio, write_portfolio
-from qanat.domain.run_plan import plan
-from qanat.worker.runners import LOST, FromZygote, Runners, Spawned
-from qanat.worker.supervisor import runner_environment
-from tests.acceptance.faults import small
-from tests.integration.worker.harness import run_plan
+from qanat.contract import tasks
+from qanat.demo.portfolio import DemoPortfolio
+from qanat.worker import zygotes
+from qanat.worker.runners import Runners, Spawned, runner_environment
+from qanat.worker.zygotes import LOST, FromZygote
+from tests.integration.worker.conftest import Losses
 
 pytestmark = [
     pytest.mark.slow,
@@ -25,40 +23,10 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="runners are forked on Linux only"),
 ]
 LIGHT = tasks.COLLECT_KEYS
-
-
-@pytest.fixture
-def runners() -> Iterator[Runners]:
-    """Runners that fork."""
-    runners = Runners(environment=runner_environment())
-    yield runners
-    runners.close()
-
-
-@pytest.fixture
-def portfolio(tmp_path: Path) -> DemoPortfolio:
-    """A few locations."""
-    return small(write_portfolio(tmp_path / "portfolio", locations=20))
-
-
-def losses(portfolio: DemoPortfolio, folder: Path, *, fork: bool) -> dict[str, bytes]:
-    """Run inputs and losses as V1 does; return the result tables."""
-    model = folder / "model"
-    write_model(model)
-    runners = Runners(environment=runner_environment(), fork=fork)
-    try:
-        files = run_plan(
-            plan(kind=RunKind.BOTH, mode=RunMode.V1, lookup_chunks=1, loss_chunks=1),
-            model_dir=model,
-            inputs={labels.LOCATION: portfolio.location, labels.SETTINGS: portfolio.settings},
-            directory=folder / "run",
-            runners=runners,
-        )
-    finally:
-        runners.close()
-    with tarfile.open(files[labels.OUTPUT]) as archive:
-        found = {member.name: archive.extractfile(member) for member in archive if member.name.endswith(".csv")}
-        return {name: stream.read() for name, stream in found.items() if stream is not None}
+EXCEEDANCE = ("ept.csv", "psept.csv", "ept.parquet", "psept.parquet")
+"""Tables in which the kernel adds a period's losses up, in single precision, in the order of the chunks."""
+SINGLE_PRECISION = 1e-6
+Eventually = Callable[[Callable[[], object]], None]
 
 
 def begin(runners: Runners, task: str, folder: Path) -> FromZygote | Spawned:
@@ -70,21 +38,63 @@ def begin(runners: Runners, task: str, folder: Path) -> FromZygote | Spawned:
     return runner
 
 
-def test_losses_are_the_same_forked_or_not(portfolio: DemoPortfolio, tmp_path: Path) -> None:
-    forked = losses(portfolio, tmp_path / "forked", fork=True)
-    fresh = losses(portfolio, tmp_path / "fresh", fork=False)
+def see_through(runner: FromZygote | Spawned) -> int:
+    """Wait for a runner's end; return its exit code."""
+    try:
+        return runner.wait().exit_code
+    finally:
+        runner.close()
 
-    assert forked
-    assert forked == fresh
+
+def close(table: bytes, other: bytes) -> bool:
+    """Say whether two tables are the same but for what single precision leaves open."""
+    one, two = (pd.read_parquet(BytesIO(t)) if t[:4] == b"PAR1" else pd.read_csv(BytesIO(t)) for t in (table, other))
+    try:
+        pd.testing.assert_frame_equal(one, two, rtol=SINGLE_PRECISION, atol=0)
+    except AssertionError:
+        return False
+    return True
+
+
+def warm_processes() -> list[psutil.Process]:
+    """Return the parents that runners of this process are forked from."""
+    return [child for child in psutil.Process().children() if "qanat.worker.zygote" in child.cmdline()]
+
+
+@pytest.mark.parametrize(("parquet", "cuts"), [(False, [None, 1, 3, 8]), (True, [None, 2])], ids=["csv", "parquet"])
+def test_losses_are_the_same_forked_or_not_and_however_they_are_cut(
+    portfolio: DemoPortfolio,
+    tmp_path: Path,
+    model: Path,
+    runners: Runners,
+    losses: Losses,
+    *,
+    parquet: bool,
+    cuts: list[int | None],
+) -> None:
+    wanted = json.loads(portfolio.settings.read_text())
+    for perspective in ("gul", "il", "ri"):
+        for summary in wanted[f"{perspective}_summaries"]:
+            summary["ord_output"] = {**summary["ord_output"], "parquet_format": parquet}
+    settings = tmp_path / "settings.json"
+    settings.write_text(json.dumps(wanted))
+    afresh = Runners(environment=runner_environment(tmp_path), fork=False)
+
+    expected = losses(model, afresh, settings=settings)
+
+    assert {Path(name).suffix for name in expected} == {".parquet" if parquet else ".csv"}
+    for chunks in cuts:
+        found = losses(model, runners, settings=settings, chunks=chunks)
+        assert found.keys() == expected.keys()
+        for name, table in expected.items():
+            assert found[name] == table or (name.endswith(EXCEEDANCE) and close(found[name], table)), (name, chunks)
 
 
 def test_what_needs_the_kernel_is_forked_in_a_session_of_its_own(runners: Runners, tmp_path: Path) -> None:
     runner = begin(runners, tasks.GENERATE_INPUT, tmp_path / "step")
 
     assert isinstance(runner, FromZygote)
-    ended = runner.wait()
-    runner.close()
-    assert ended.exit_code == 1
+    assert see_through(runner) == 1
     assert "spec.json" in (tmp_path / "step" / "log.txt").read_text()
 
 
@@ -92,21 +102,65 @@ def test_what_needs_no_kernel_does_not_wait_for_it(runners: Runners, tmp_path: P
     runner = begin(runners, LIGHT, tmp_path / "step")
 
     assert isinstance(runner, Spawned)
-    runner.wait()
-    runner.close()
+    see_through(runner)
 
 
-def test_a_zygote_that_died_is_replaced(runners: Runners, tmp_path: Path) -> None:
-    first = begin(runners, tasks.GENERATE_INPUT, tmp_path / "first")
-    first.wait()
-    first.close()
-    zygotes = [child for child in psutil.Process().children() if "qanat.worker.zygote" in child.cmdline()]
-    for zygote in zygotes:
-        zygote.kill()
-        os.waitid(os.P_PID, zygote.pid, os.WEXITED | os.WNOWAIT)
+@pytest.mark.parametrize("which", ["the one with the tools", "the one with the kernel"])
+def test_a_zygote_that_died_is_replaced(runners: Runners, tmp_path: Path, eventually: Eventually, which: str) -> None:
+    see_through(begin(runners, tasks.GENERATE_INPUT, tmp_path / "first"))
+    (parent,) = warm_processes()
+    victim = parent if which == "the one with the tools" else parent.children()[0]
+    both = [parent, *parent.children()]
 
+    victim.kill()
+
+    eventually(lambda: all(not one.is_running() or one.status() == psutil.STATUS_ZOMBIE for one in both))
     second = begin(runners, tasks.GENERATE_INPUT, tmp_path / "second")
-
-    assert len(zygotes) == 1
     assert second.wait() != LOST
     second.close()
+
+
+def test_a_zygote_that_is_worn_is_replaced_while_steps_go_on(
+    runners: Runners, tmp_path: Path, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zygotes, "MOST_FORKS", 2)
+    held = begin(runners, tasks.GENERATE_INPUT, tmp_path / "held")
+    (first,) = warm_processes()
+    steps = iter(range(10_000))
+
+    def another_took_over() -> bool:
+        see_through(begin(runners, tasks.GENERATE_INPUT, tmp_path / f"step-{next(steps)}"))
+        return any(child.pid != first.pid for child in warm_processes()) and (first in warm_processes())
+
+    eventually(another_took_over)
+    held.wait()
+    held.close()
+
+    def the_first_has_gone() -> bool:
+        see_through(begin(runners, tasks.GENERATE_INPUT, tmp_path / f"step-{next(steps)}"))
+        return first not in warm_processes()
+
+    eventually(the_first_has_gone)
+
+
+def test_a_zygote_that_nobody_needs_is_ended(tmp_path: Path, eventually: Eventually) -> None:
+    runners = Runners(environment=runner_environment(tmp_path), warm_seconds=0.2)
+    runner = begin(runners, tasks.GENERATE_INPUT, tmp_path / "step")
+    assert isinstance(runner, FromZygote)
+    see_through(runner)
+
+    eventually(lambda: not warm_processes())
+    runners.close()
+
+
+def test_nothing_is_left_of_many_steps(runners: Runners, tmp_path: Path, model: Path, losses: Losses) -> None:
+    losses(model, runners)
+    (parent,) = warm_processes()
+    ours, theirs = psutil.Process(), [parent, *parent.children()]
+    before = [process.num_fds() for process in (ours, *theirs)]
+
+    for _ in range(3):
+        losses(model, runners)
+
+    assert [process.num_fds() for process in (ours, *theirs)] == before
+    assert theirs == [parent, *parent.children(recursive=True)]

@@ -13,9 +13,9 @@ from qanat.contract import labels
 from qanat.contract.statuses import FailureClass
 from qanat.worker import memory
 from qanat.worker.identity import ModelIdentity
-from qanat.worker.runners import Runners
+from qanat.worker.runners import Runners, runner_environment
 from qanat.worker.settings import WorkerSettings
-from qanat.worker.supervisor import Supervisor, runner_environment
+from qanat.worker.supervisor import Supervisor
 from tests.unit.worker.twin import Twin
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_runner.py")))
@@ -38,7 +38,7 @@ def supervise(tmp_path: Path) -> Callable[[Twin], Supervisor]:
             settings=None,
         )
         settings = WorkerSettings(model_dir=tmp_path, work_dir=tmp_path / "work", kill_after_seconds=5)
-        runners = Runners(environment=runner_environment(), command=FAKE, fork=False)
+        runners = Runners(environment=runner_environment(Path()), command=FAKE, fork=False)
         return Supervisor(settings=settings, model=model, server=server, runners=runners)
 
     return make

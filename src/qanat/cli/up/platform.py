@@ -24,6 +24,8 @@ from qanat.worker.identity import ModelDirectoryError, ModelIdentity, identify
 logger = logging.getLogger(__name__)
 
 LEASE_SECONDS = 12
+WARM_SECONDS = "60"
+"""An idle laptop has better use for 300 MB than to keep the kernel in memory for ever."""
 DRAIN_SECONDS = 15.0
 STOP_SECONDS = 10.0
 READY_SECONDS = 60.0
@@ -115,6 +117,7 @@ class Platform:
         for identity in self.identities:
             worker = [sys.executable, "-m", "qanat.worker", "--model", str(identity.directory)]
             worker += ["--run-mode", self.run_mode, "--work-dir", str(self.layout.work), "--parent-fd", lifeline]
+            worker += ["--warm-seconds", WARM_SECONDS]
             self._keep(f"worker-{identity.model_id}", worker, environment)
 
     def _keep(self, name: str, command: Sequence[str], environment: dict[str, str], *, foreign: bool = False) -> None:
