@@ -113,6 +113,12 @@ def demonstration(folder: Path) -> Exposure:
     return Exposure(folder / "model", "Qanat/FloridaWind", dict(zip(FIELDS, paths, strict=True)), made.settings)
 
 
+def given_or_demonstration(folder: Path) -> Exposure:
+    """Return PiWind where it is there, else the demonstration model, written into ``folder``."""
+    given = Path(os.environ.get("QANAT_PIWIND") or ROOT.parent / "shared" / "data" / "piwind")
+    return piwind(given) if (given / "model").is_dir() else demonstration(folder / "demo")
+
+
 @dataclass
 class Watch:
     """Looks at this process' descendants while something runs."""
@@ -276,10 +282,9 @@ def main() -> None:
         for samples in options.samples
         for chunks in options.chunks
     ]
-    given = Path(os.environ.get("QANAT_PIWIND") or ROOT.parent / "shared" / "data" / "piwind")
     with tempfile.TemporaryDirectory(prefix="qanat-bench-") as temporary:
         folder = Path(temporary)
-        exposure = piwind(given) if (given / "model").is_dir() else demonstration(folder / "demo")
+        exposure = given_or_demonstration(folder)
         print(f"{exposure.name}, {os.cpu_count()} cores, {options.rounds} rounds")
         compare(exposure, cases, rounds=options.rounds, folder=folder, skip_plain=options.here_only)
 

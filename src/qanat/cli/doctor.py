@@ -56,7 +56,9 @@ KERNEL: Final = ("oasislmf", "ods-tools", "pandas", "numba", "numpy")
 BESIDES: Final = {"celery[redis]": "redis", "psycopg[binary]": "psycopg-binary"}
 """What an extra of an extra brings that nothing works without."""
 REINSURANCE: Final = "the kernel loses the reinsurance programme with it"
-NOT_THE_SERVERS: Final = frozenset({"QANAT_SERVER", "QANAT_USER", "QANAT_PASSWORD", "QANAT_PIWIND"})
+NOT_THE_SERVERS: Final = frozenset(
+    {"QANAT_SERVER", "QANAT_USER", "QANAT_PASSWORD", "QANAT_PIWIND", "QANAT_WARM_SECONDS"}
+)
 """Settings of commands, workers and tests; all others belong to the server."""
 MODEL_PATHS: Final = ("lookup_data_dir", "lookup_config_json", "lookup_module_path", "model_data_dir")
 """Keys of a model's configuration that name a path which a run needs."""

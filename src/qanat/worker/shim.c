@@ -81,7 +81,7 @@ static size_t lay_out(char *at, int argc, char **argv, const char *cwd, const ch
 
 int main(int argc, char **argv) {
     char *slash = strrchr(argv[0], '/'), *cwd = getcwd(NULL, 0), mask[16];
-    const char *folder = getenv("QANAT_TOOLS");
+    const char *folder = getenv("KERNEL_TOOLS");
     mode_t umask_now = umask(0);
     umask(umask_now);
     snprintf(mask, sizeof mask, "%u", (unsigned)umask_now);

@@ -22,7 +22,7 @@ COMPILERS: Final = ("cc", "gcc", "clang")
 OPTIONS: Final = (["-O2", "-static"], ["-O2"])
 """A static programme starts sooner; not every host has what that takes."""
 COMPILE_SECONDS: Final = 60.0
-VARIABLE: Final = "QANAT_TOOLS"
+VARIABLE: Final = "KERNEL_TOOLS"
 """Names the folder in which each tool's server listens under the tool's name."""
 
 

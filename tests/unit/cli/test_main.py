@@ -15,6 +15,7 @@ from qanat.cli import main as module
 from qanat.cli.errors import CommandFailed
 from qanat.server import roles
 from qanat.worker import __main__ as worker
+from qanat.worker import warm
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "reference" / "cli.md").read_text()
@@ -68,11 +69,17 @@ def _worker_help() -> None:
     worker.main()
 
 
+def _warm_help() -> None:
+    warm.main()
+
+
 def _server_help() -> None:
     roles.main(["--help"])
 
 
-@pytest.mark.parametrize(("name", "show"), [("worker", _worker_help), ("server", _server_help)])
+@pytest.mark.parametrize(
+    ("name", "show"), [("worker", _worker_help), ("worker warm", _warm_help), ("server", _server_help)]
+)
 def test_the_page_names_each_option_of_what_a_command_becomes(
     name: str, show: Callable[[], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
