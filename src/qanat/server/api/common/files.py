@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from django.conf import settings
 from django.http import FileResponse, Http404
 from django.urls import URLPattern, path
 from django.utils.http import content_disposition_header
@@ -19,6 +18,7 @@ from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from qanat.server.accounts.access import may_read_system_logs
 from qanat.server.api.common.parsers import JSONParser
 from qanat.server.api.common.resources import ResourceView
 from qanat.server.files.models import StoredFile
@@ -50,6 +50,7 @@ class FileView(ResourceView):
     """``{resource}/{id}/{file}/``: download, upload, delete."""
 
     endpoint: ClassVar[FileEndpoint]
+    holds_files = True
     parser_classes = (MultiPartParser, FormParser, JSONParser)
 
     def get(self, request: Request, pk: int) -> FileResponse:
@@ -91,8 +92,7 @@ class FileView(ResourceView):
         return file
 
     def _permit_system_log(self) -> None:
-        restricted = self.endpoint.system_log and self.version == "v1" and settings.QANAT.restrict_system_logs
-        if restricted and not self.actor().is_staff:
+        if self.endpoint.system_log and not may_read_system_logs(actor=self.actor(), version=self.version):
             raise PermissionDenied
 
 

@@ -7,16 +7,15 @@ from django.db.models import QuerySet
 from django.http import FileResponse, Http404
 from django.shortcuts import get_object_or_404
 from rest_framework.exceptions import ValidationError
-from rest_framework.permissions import IsAdminUser
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from qanat.contract.statuses import SubTaskStatus
 from qanat.domain.step_state import SHOWN_AS
 from qanat.server.api.common.analyses import Analyses
 from qanat.server.api.common.files import empty, text_download
 from qanat.server.api.common.filters import text
+from qanat.server.api.common.policy import STAFF, Endpoint
 from qanat.server.api.v2 import forms
 from qanat.server.files.storage import storage
 from qanat.server.runs import queries
@@ -50,10 +49,10 @@ class SubTaskList(Analyses):
         return Response(forms.SubTask(steps, many=True, context=self.context()).data)
 
 
-class StaffView(APIView):
+class StaffView(Endpoint):
     """For staff: the sub-tasks of everybody."""
 
-    permission_classes = (IsAdminUser,)
+    policy = STAFF
 
     def rows(self) -> QuerySet[Step]:
         """Return all sub-tasks that clients see."""
