@@ -3,6 +3,7 @@
 from typing import Any
 
 import django_filters
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import FileResponse, Http404
 from django.shortcuts import get_object_or_404
@@ -118,8 +119,9 @@ class SubTaskLog(StaffView):
         del request
         step = self._step(pk)
         key: str = getattr(step, self.log)
-        Step.objects.filter(pk=pk).update(**{self.log: ""})
-        storage().delete(key)
+        with transaction.atomic():
+            Step.objects.filter(pk=pk).update(**{self.log: ""})
+            transaction.on_commit(lambda: storage().delete(key), robust=True)
         return empty()
 
     def _step(self, pk: int) -> Any:  # noqa: ANN401 - a step
