@@ -6,6 +6,7 @@ from pytest_django import Settings
 
 from qanat.server.analyses.models import Analysis
 from qanat.server.portfolios.models import Portfolio
+from qanat.server.risk_models.models import RiskModel
 from tests.api.caller import BAD_REQUEST, CREATED, FORBIDDEN, NOT_FOUND, OK, Caller, ids
 from tests.factories import (
     make_analysis,
@@ -299,7 +300,8 @@ def test_a_hidden_model_of_another_group_is_brought_back_by_nobody_else(
     stranger: Caller, group: Group, version: str
 ) -> None:
     identity = {"supplier_id": "S", "model_id": "M", "version_id": "1"}
-    row = make_model(group, deleted=True, **identity)
+    row = make_model(group, deleted=True)
+    RiskModel.objects.update(**identity)
 
     assert stranger.post("models/", identity).code == FORBIDDEN
 

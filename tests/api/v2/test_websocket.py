@@ -21,7 +21,6 @@ from tests.factories import make_complete_analysis, make_group, make_model, make
 PATIENCE = 60.0
 """Seconds; nothing takes that long but a test that hangs."""
 Message = dict[str, Any]
-Talk = Callable[[ApplicationCommunicator], Awaitable[None]]
 
 
 @pytest.fixture
@@ -45,23 +44,35 @@ def queued(group: Group, listener: User, workers: Workers) -> Analysis:
     return row
 
 
+class Socket:
+    """A connection, as a client has it."""
+
+    def __init__(self, authorization: str) -> None:
+        """Be about to connect with this header."""
+        communicator: Any = ApplicationCommunicator  # untyped
+        headers = [(b"authorization", authorization.encode())]
+        scope = {"type": "websocket", "path": "/ws/v2/queue-status/", "headers": headers}
+        self.end = communicator(consumer.application, scope)
+
+    async def hear(self) -> Message:
+        """Return what the server says next."""
+        return dict(await self.end.receive_output(PATIENCE))
+
+    async def hold(self, talk: "Talk") -> None:
+        """Connect, talk, and go."""
+        await self.end.send_input({"type": "websocket.connect"})
+        await talk(self)
+        await self.end.send_input({"type": "websocket.disconnect"})
+        await self.end.wait(PATIENCE)
+
+
+Talk = Callable[[Socket], Awaitable[None]]
+
+
 def listen(authorization: str, talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connect with a header and hold a conversation."""
+    """Connect with a header and hold a conversation; the server looks often."""
     monkeypatch.setattr(consumer, "LOOK_EVERY_SECONDS", 0.01)
-
-    async def conversation() -> None:
-        scope = {
-            "type": "websocket",
-            "path": "/ws/v2/queue-status/",
-            "headers": [(b"authorization", authorization.encode())],
-        }
-        socket = ApplicationCommunicator(consumer.application, scope)
-        await socket.send_input({"type": "websocket.connect"})
-        await talk(socket)
-        await socket.send_input({"type": "websocket.disconnect"})
-        await socket.wait(PATIENCE)
-
-    async_to_sync(conversation)()
+    async_to_sync(Socket(authorization).hold)(talk)
 
 
 def bearer(user: User) -> str:
@@ -81,46 +92,46 @@ def something_happens() -> None:
 def test_a_listener_is_told_of_what_the_group_has(
     queued: Analysis, listener: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def talk(socket: ApplicationCommunicator) -> None:
-        assert (await socket.receive_output(PATIENCE))["type"] == "websocket.accept"
-        assert analyses_in(await socket.receive_output(PATIENCE)) == {queued.pk}
+    async def talk(socket: Socket) -> None:
+        assert (await socket.hear())["type"] == "websocket.accept"
+        assert analyses_in(await socket.hear()) == {queued.pk}
 
     listen(bearer(listener), talk, monkeypatch)
 
 
 @pytest.mark.usefixtures("queued")
 def test_a_member_of_another_group_is_told_nothing_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def talk(socket: ApplicationCommunicator) -> None:
-        await socket.receive_output(PATIENCE)
-        assert analyses_in(await socket.receive_output(PATIENCE)) == set()
+    async def talk(socket: Socket) -> None:
+        await socket.hear()
+        assert analyses_in(await socket.hear()) == set()
 
     listen(bearer(make_user(make_group())), talk, monkeypatch)
 
 
 def test_membership_ends_for_a_listener_too(queued: Analysis, listener: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def talk(socket: ApplicationCommunicator) -> None:
-        await socket.receive_output(PATIENCE)
-        before = analyses_in(await socket.receive_output(PATIENCE))
+    async def talk(socket: Socket) -> None:
+        await socket.hear()
+        before = analyses_in(await socket.hear())
 
         await sync_to_async(listener.groups.set)([await sync_to_async(make_group)()])
         await sync_to_async(something_happens)()
 
-        assert (before, analyses_in(await socket.receive_output(PATIENCE))) == ({queued.pk}, set())
+        assert (before, analyses_in(await socket.hear())) == ({queued.pk}, set())
 
     listen(bearer(listener), talk, monkeypatch)
 
 
 @pytest.mark.usefixtures("queued")
 def test_a_listener_who_is_switched_off_is_sent_away(listener: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def talk(socket: ApplicationCommunicator) -> None:
-        await socket.receive_output(PATIENCE)
-        await socket.receive_output(PATIENCE)
+    async def talk(socket: Socket) -> None:
+        await socket.hear()
+        await socket.hear()
 
         listener.is_active = False
         await sync_to_async(listener.save)()
         await sync_to_async(something_happens)()
 
-        assert (await socket.receive_output(PATIENCE))["type"] == "websocket.close"
+        assert (await socket.hear())["type"] == "websocket.close"
 
     listen(bearer(listener), talk, monkeypatch)
 
@@ -133,7 +144,7 @@ def test_nobody_listens_without_an_access_token(db: None, proof: str, monkeypatc
     }
     authorization = made.get(proof, lambda: proof)()
 
-    async def talk(socket: ApplicationCommunicator) -> None:
-        assert (await socket.receive_output(PATIENCE))["type"] == "websocket.close"
+    async def talk(socket: Socket) -> None:
+        assert (await socket.hear())["type"] == "websocket.close"
 
     listen(authorization, talk, monkeypatch)
