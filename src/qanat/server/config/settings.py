@@ -84,10 +84,10 @@ REST_FRAMEWORK = {
         "rest_framework.parsers.MultiPartParser",
     ),
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "qanat.server.api.common.authentication.Basic",
-        "qanat.server.api.common.authentication.Bearer",
+        "qanat.server.accounts.authentication.Basic",
+        "qanat.server.accounts.authentication.Bearer",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": ["qanat.server.accounts.authentication.Undeclared"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "qanat.server.api.common.negotiation.AlwaysJson",
     "EXCEPTION_HANDLER": "qanat.server.api.common.errors.handle",

@@ -8,6 +8,7 @@ from typing import Final
 from django.contrib.auth.models import User
 from django.db import transaction
 
+from qanat.server.accounts.access import groups_of_file
 from qanat.server.files.models import StoredFile
 from qanat.server.files.operations import Upload, UploadRefused, check_type, delete_file, store_content, store_upload
 from qanat.server.files.owned import replace_file
@@ -31,7 +32,7 @@ def attach_oed_file(*, portfolio: Portfolio, field: str, upload: Upload, actor: 
     Raises:
         UploadRefused: its type is not one of ``OED_TYPES`` or contradicts its suffix.
     """
-    groups = list(portfolio.groups.all() or actor.groups.all())
+    groups = groups_of_file(owner=portfolio, actor=actor)
     file = store_upload(upload=upload, creator=actor, groups=groups, allowed_types=OED_TYPES)
     replace_file(portfolio, field, file)
     return file
@@ -45,7 +46,7 @@ def attach_currency_rates(*, portfolio: Portfolio, upload: Upload, actor: User) 
     """
     content_type = (upload.content_type or "").split(";")[0].strip()
     check_type(filename=upload.name or "", content_type=content_type, allowed_types=CURRENCY_TYPES)
-    groups = list(portfolio.groups.all() or actor.groups.all())
+    groups = groups_of_file(owner=portfolio, actor=actor)
     if content_type == "application/json":
         file = store_upload(upload=upload, creator=actor, groups=groups, allowed_types=CURRENCY_TYPES)
     else:

@@ -3,6 +3,7 @@
 from django.contrib.auth.models import User
 from django.db import transaction
 
+from qanat.server.accounts.access import groups_of_file
 from qanat.server.api.common import filters
 from qanat.server.api.common.files import FileEndpoint
 from qanat.server.api.common.resources import DetailView, ListView, ResourceView
@@ -14,7 +15,7 @@ from qanat.server.files.owned import replace_file
 
 def attach(row: DataFile, upload: Upload, actor: User) -> StoredFile:
     """Store a file of any type in place of the one before."""
-    groups = list(row.groups.all() or actor.groups.all())
+    groups = groups_of_file(owner=row, actor=actor)
     file = store_upload(upload=upload, creator=actor, groups=groups, allowed_types=())
     replace_file(row, "file", file)
     return file

@@ -21,6 +21,7 @@ class DocumentView(ResourceView):
     """``{resource}/{id}/settings/`` and the like: the body is the document itself."""
 
     field: ClassVar[str]
+    holds_files = True
     parser_classes = (JSONParser,)
 
     def get(self, request: Request, pk: int) -> Response:

@@ -7,18 +7,18 @@ import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
-from django.conf import settings
 from django.http import FileResponse, Http404
 from django.urls import URLPattern, path
 from django.utils.http import content_disposition_header
 from rest_framework import status
-from rest_framework.exceptions import MethodNotAllowed, PermissionDenied, ValidationError
+from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from qanat.server.accounts.access import may_read_system_logs
 from qanat.server.api.common.parsers import JSONParser
 from qanat.server.api.common.resources import ResourceView
 from qanat.server.files.models import StoredFile
@@ -50,6 +50,7 @@ class FileView(ResourceView):
     """``{resource}/{id}/{file}/``: download, upload, delete."""
 
     endpoint: ClassVar[FileEndpoint]
+    holds_files = True
     parser_classes = (MultiPartParser, FormParser, JSONParser)
 
     def get(self, request: Request, pk: int) -> FileResponse:
@@ -62,22 +63,17 @@ class FileView(ResourceView):
 
     def post(self, request: Request, pk: int) -> Response:
         """Store the part ``file`` in place of the file before."""
-        if self.endpoint.upload is None:
-            msg = "POST"
-            raise MethodNotAllowed(msg)
         row = self.one(pk)
         part = request.FILES.get("file")
         if part is None:
             raise ValidationError({"file": ["No file was submitted."]})
-        file = self.endpoint.upload(row, part, self.actor())
+        upload = cast("Callable[..., StoredFile]", self.endpoint.upload)  # without it, the view takes no POST
+        file = upload(row, part, self.actor())
         return Response(receipt(file, conversion_fields=self.endpoint.conversion_fields))
 
     def delete(self, request: Request, pk: int) -> Response:
         """Delete the file."""
         del request
-        if not self.endpoint.deletable:
-            msg = "DELETE"
-            raise MethodNotAllowed(msg)
         row = self.one(pk)
         self._file(row)
         replace_file(row, self.endpoint.field, None)
@@ -91,8 +87,7 @@ class FileView(ResourceView):
         return file
 
     def _permit_system_log(self) -> None:
-        restricted = self.endpoint.system_log and self.version == "v1" and settings.QANAT.restrict_system_logs
-        if restricted and not self.actor().is_staff:
+        if self.endpoint.system_log and not may_read_system_logs(actor=self.actor(), version=self.version):
             raise PermissionDenied
 
 
@@ -105,7 +100,9 @@ def routes(prefix: str, views: type[ResourceView], endpoints: Iterable[FileEndpo
 
 
 def _view(views: type[ResourceView], endpoint: FileEndpoint) -> type[FileView]:
-    return type("FileView", (FileView,), {**_binding(views), "endpoint": endpoint})
+    methods = ["get", *(["post"] if endpoint.upload else []), *(["delete"] if endpoint.deletable else [])]
+    bound = {"endpoint": endpoint, "http_method_names": [*methods, "head", "options"]}
+    return type("FileView", (FileView,), {**_binding(views), **bound})
 
 
 def _binding(views: type[ResourceView]) -> dict[str, Any]:
