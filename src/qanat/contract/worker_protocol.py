@@ -98,6 +98,8 @@ class Resources(TypedDict):
 
     peak_memory_bytes: int
     cpu_seconds: float
+    run_seconds: NotRequired[float]
+    """How long the step itself ran: without being claimed, and without its files coming and going."""
     disk_bytes: NotRequired[int]
     events_done: NotRequired[int]
     events_total: NotRequired[int]
