@@ -111,6 +111,9 @@ class Heartbeat(TypedDict):
 
     fence: int
     resources: Resources | None
+    events_done: NotRequired[int]
+    events_total: NotRequired[int]
+    """As in the resources, where they should be; workers of before may say it here."""
 
 
 class HeartbeatAnswer(TypedDict):

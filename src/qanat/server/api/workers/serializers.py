@@ -42,6 +42,8 @@ class HeartbeatFields(Fields):
     """A running step's sign of life."""
 
     resources = ResourcesFields(allow_null=True, required=False)
+    events_done = serializers.IntegerField(min_value=0, required=False)
+    events_total = serializers.IntegerField(min_value=0, required=False)
 
 
 class OutputFields(Fields):

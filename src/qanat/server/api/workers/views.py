@@ -117,8 +117,13 @@ class Heartbeat(StepView):
     def post(self, request: Request, step_id: int) -> Response:
         """Extend the lease and say what to do."""
         beat = checked(HeartbeatFields, request.data)
+        events = {name: beat[name] for name in ("events_done", "events_total") if name in beat}
         verdict = claims.heartbeat(
-            step_id=step_id, fence=self.fence, lease=lease(), now=clock.now(), resources=beat.get("resources")
+            step_id=step_id,
+            fence=self.fence,
+            lease=lease(),
+            now=clock.now(),
+            resources=(beat.get("resources") or {}) | events,
         )
         return Response({"verdict": verdict})
 
