@@ -13,7 +13,7 @@ from typing import Any, Final
 import matplotlib as mpl
 
 mpl.use("svg")
-from matplotlib import pyplot
+from matplotlib import pyplot as plt
 
 PANELS: Final = (("locations", {"chunks": 0, "samples": 10}), ("chunks", {"samples": 10, "locations": 1000}))
 FIGURES: Final = (("cpu", "CPU-seconds"), ("wall", "seconds of wall time"))
@@ -23,7 +23,7 @@ WHO: Final = {"plain": ("oasislmf model run", "tab:gray"), "here": ("Qanat", "ta
 def main(source: Path, target: Path) -> None:
     """Draw a row of panels for what grows, a column for what it costs."""
     cases = [json.loads(line) for line in source.read_text().splitlines()]
-    figure, axes = pyplot.subplots(len(PANELS), len(FIGURES), figsize=(9, 6.5), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(len(PANELS), len(FIGURES), figsize=(9, 6.5), layout="constrained", squeeze=False)
     for row, (grows, fixed) in zip(axes, PANELS, strict=True):
         chosen = sorted(
             (case for case in cases if all(case[name] == value for name, value in fixed.items())),
