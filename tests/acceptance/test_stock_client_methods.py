@@ -15,7 +15,14 @@ from qanat.demo.portfolio import write_portfolio
 from tests.acceptance.faults import small
 from tests.acceptance.stock_client import AWAITED, CALLS, Scene, methods
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("platform")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.xdist_group("platform"),
+    # The client does not close the files that it uploads.
+    pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:Exception ignored in. <_io.FileIO:pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 @pytest.fixture(scope="session")
