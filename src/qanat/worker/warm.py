@@ -32,7 +32,8 @@ from qanat.worker.runners import Runners, runner_environment
 
 LOCATIONS: Final = 20
 SAMPLES: Final = (10, 100)
-NICE: Final = 19
+NICE: Final = 5
+"""In the background it yields to the worker's steps, but not to a standstill: a step may wait for what it compiles."""
 PERSPECTIVES: Final = ("gul", "il", "ri")
 REPORTS: Final = (
     *(f"{table}_{kind}" for table in ("elt", "plt") for kind in ("sample", "quantile", "moment")),
