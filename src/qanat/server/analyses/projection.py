@@ -77,13 +77,11 @@ class AnalysisProjection:
     def progressed(self, *, run: Run, events_done: int, events_total: int, now: datetime) -> None:
         """Show how many events are done."""
         del now
-        Analysis.objects.filter(pk=run.analysis_id).update(
-            num_events_total=events_total, num_events_complete=events_done
-        )
+        Analysis.objects.filter(pk=run.owner.id).update(num_events_total=events_total, num_events_complete=events_done)
 
 
 def _held(run: Run) -> Analysis:
-    return Analysis.objects.select_for_update().get(pk=run.analysis_id)
+    return Analysis.objects.select_for_update().get(pk=run.owner.id)
 
 
 def _attach(analysis: Analysis, outputs: Mapping[str, FileRef], run: Run, *, failed: bool = False) -> None:

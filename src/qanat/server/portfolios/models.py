@@ -12,7 +12,7 @@ from qanat.server.files.owned import Owned, file_field
 
 def _status_field() -> "models.CharField[str, str]":
     choices = [(status.value, status.value) for status in ExposureStatus]
-    return models.CharField(max_length=32, choices=choices, default=ExposureStatus.NONE)
+    return models.CharField(max_length=32, choices=choices, default=ExposureStatus.NONE.value)
 
 
 class Portfolio(Owned):

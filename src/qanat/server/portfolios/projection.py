@@ -8,7 +8,6 @@ from django.contrib.auth.models import User
 from qanat.contract import labels
 from qanat.contract.statuses import Phase
 from qanat.domain.exposure_status import Event
-from qanat.server.files.models import StoredFile
 from qanat.server.files.operations import adopt
 from qanat.server.files.owned import replace_file
 from qanat.server.portfolios import requests, status
@@ -70,20 +69,21 @@ class PortfolioProjection:
 
 
 def _held(run: Run) -> Portfolio:
-    return Portfolio.objects.select_for_update().get(pk=run.portfolio_id)
+    return Portfolio.objects.select_for_update().get(pk=run.owner.id)
 
 
 def _attach(portfolio: Portfolio, field: str, ref: FileRef | None, name: str, content_type: str) -> None:
-    file: StoredFile | None = None
-    if ref is not None:
-        file = adopt(
-            key=ref.key,
-            filename=f"portfolio_{portfolio.pk}_{name}",
-            content_type=content_type,
-            size=ref.size,
-            creator=portfolio.creator,
-            groups=list(portfolio.groups.all()),
-        )
+    if ref is None:
+        replace_file(portfolio, field, None)
+        return
+    file = adopt(
+        key=ref.key,
+        filename=f"portfolio_{portfolio.pk}_{name}",
+        content_type=content_type,
+        size=ref.size,
+        creator=portfolio.creator,
+        groups=list(portfolio.groups.all()),
+    )
     replace_file(portfolio, field, file)
 
 
