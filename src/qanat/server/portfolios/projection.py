@@ -43,7 +43,7 @@ class PortfolioProjection:
             field = run.parameters["field"]
             _attach(portfolio, field, outputs[labels.TRANSFORMED], f"{field}.csv", CSV)
             _forget_transform(portfolio)
-            actor = User.objects.filter(pk=run.initiator_id).first()
+            actor = User.objects.filter(pk=run.initiator_id or 0).first()
             requests.request_validation(portfolio=portfolio, actor=actor, now=now)
 
     def failed(self, *, run: Run, phase: Phase, no_keys: bool, outputs: Mapping[str, FileRef], now: datetime) -> None:

@@ -6,6 +6,7 @@ makes something that is wanted.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NoReturn
 
@@ -15,6 +16,7 @@ from django.db import transaction
 from qanat.contract import labels
 from qanat.contract.statuses import Phase, RunKind
 from qanat.domain.exposure_status import Event
+from qanat.domain.run_plan import PHASES
 from qanat.server.files.models import StoredFile
 from qanat.server.files.operations import Upload, UploadRefused, delete_file, store_upload
 from qanat.server.files.owned import replace_file
@@ -42,16 +44,27 @@ class TransformUnderWay(Exception):
     """Exposure of the portfolio is being transformed already."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Wish:
+    """A run that somebody asks for."""
+
+    kind: RunKind
+    inputs: Mapping[str, StoredFile]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    actor: User | None
+    now: datetime
+
+
 def request_validation(*, portfolio: Portfolio, actor: User | None, now: datetime) -> None:
     """Queue the validation of all OED files of a portfolio, in place of one under way.
 
     Raises:
         ExposureLacking: it has none.
     """
-    files = {field: file for field in OED_FILES if (file := getattr(portfolio, field)) is not None}
+    files = {name: file for name in OED_FILES if (file := getattr(portfolio, name)) is not None}
     if not files:
         _lacking(portfolio, Phase.VALIDATION, "The portfolio has no OED file to validate: upload one first.", now=now)
-    _supersede(portfolio, Phase.VALIDATION, inputs=files, parameters={}, actor=actor, now=now)
+    _supersede(portfolio, _Wish(kind=RunKind.VALIDATION, inputs=files, actor=actor, now=now))
 
 
 def request_exposure_run(*, portfolio: Portfolio, parameters: Mapping[str, Any], actor: User, now: datetime) -> None:
@@ -60,10 +73,10 @@ def request_exposure_run(*, portfolio: Portfolio, parameters: Mapping[str, Any],
     Raises:
         ExposureLacking: it has no location file or no accounts file.
     """
-    files = {field: file for field in OED_FILES if (file := getattr(portfolio, field)) is not None}
-    missing = [field for field in ("location_file", "accounts_file") if field not in files]
+    files = {name: file for name in OED_FILES if (file := getattr(portfolio, name)) is not None}
+    missing = [name for name in ("location_file", "accounts_file") if name not in files]
     if missing:
-        names = " and ".join(f"'{field}'" for field in missing)
+        names = " and ".join(f"'{name}'" for name in missing)
         _lacking(
             portfolio, Phase.EXPOSURE, f"An exposure run needs locations and accounts: upload {names} first.", now=now
         )
@@ -71,10 +84,10 @@ def request_exposure_run(*, portfolio: Portfolio, parameters: Mapping[str, Any],
     if portfolio.reporting_currency and portfolio.currency_conversion_json is not None:
         files[labels.CURRENCY] = portfolio.currency_conversion_json
         given["reporting_currency"] = portfolio.reporting_currency
-    _supersede(portfolio, Phase.EXPOSURE, inputs=files, parameters=given, actor=actor, now=now)
+    _supersede(portfolio, _Wish(kind=RunKind.EXPOSURE, inputs=files, parameters=given, actor=actor, now=now))
 
 
-def request_transform(
+def request_transform(  # noqa: PLR0913 - a request of its own
     *, portfolio: Portfolio, file_type: str, mapping: Upload, source: Upload, actor: User, now: datetime
 ) -> None:
     """Queue the making of an OED file from another format; the portfolio is validated afterwards.
@@ -94,14 +107,14 @@ def request_transform(
                 raise UploadRefused(message) from refused
         with transaction.atomic():
             held = Portfolio.objects.select_for_update().get(pk=portfolio.pk)
-            _submit(
-                held,
-                RunKind.TRANSFORM,
+            wish = _Wish(
+                kind=RunKind.TRANSFORM,
                 inputs={labels.TRANSFORM_MAPPING: stored[0], labels.TRANSFORM_SOURCE: stored[1]},
                 parameters={"field": FILE_TYPES[file_type]},
                 actor=actor,
                 now=now,
             )
+            _submit(held, wish)
             replace_file(held, "transform_mapping", stored[0])
             replace_file(held, "transform_source", stored[1])
             cancellation.cancel(owner=runs.portfolio(held.pk), kind=RunKind.VALIDATION, now=now)
@@ -127,40 +140,23 @@ def _lacking(portfolio: Portfolio, phase: Phase, message: str, *, now: datetime)
     raise ExposureLacking(message)
 
 
-def _supersede(
-    portfolio: Portfolio,
-    phase: Phase,
-    *,
-    inputs: Mapping[str, StoredFile],
-    parameters: Mapping[str, Any],
-    actor: User | None,
-    now: datetime,
-) -> None:
+def _supersede(portfolio: Portfolio, wish: _Wish) -> None:
     with transaction.atomic():
         held = Portfolio.objects.select_for_update().get(pk=portfolio.pk)
-        kind = RunKind(phase)
-        cancellation.cancel(owner=runs.portfolio(held.pk), kind=kind, now=now)
-        _submit(held, kind, inputs=inputs, parameters=parameters, actor=actor, now=now)
-        status.apply(held, phase, Event.REQUESTED)
+        cancellation.cancel(owner=runs.portfolio(held.pk), kind=wish.kind, now=wish.now)
+        _submit(held, wish)
+        status.apply(held, PHASES[wish.kind][0], Event.REQUESTED)
 
 
-def _submit(
-    portfolio: Portfolio,
-    kind: RunKind,
-    *,
-    inputs: Mapping[str, StoredFile],
-    parameters: Mapping[str, Any],
-    actor: User | None,
-    now: datetime,
-) -> None:
+def _submit(portfolio: Portfolio, wish: _Wish) -> None:
     submit_internal(
         owner=runs.portfolio(portfolio.pk),
-        kind=kind,
+        kind=wish.kind,
         inputs={
             label: FileRef(key=file.key, filename=file.filename, content_type=file.content_type, size=file.size)
-            for label, file in inputs.items()
+            for label, file in wish.inputs.items()
         },
-        parameters=parameters,
-        initiator_id=None if actor is None else actor.pk,
-        now=now,
+        parameters=wish.parameters,
+        initiator_id=None if wish.actor is None else wish.actor.pk,
+        now=wish.now,
     )

@@ -32,7 +32,7 @@ def cancel(*, owner: Owner, kind: str = "", now: datetime) -> Run | None:
 
 
 def is_active(*, owner: Owner, kind: str = "") -> bool:
-    """Say whether a run of an owner, of a portfolio one of a kind, is under way and has not recorded all its results yet."""
+    """Say whether a run of an owner (``cancel``) is under way and has not recorded all its results yet."""
     active = owner.line(kind).filter(state__in=ACTIVE_RUN_STATES).first()
     return active is not None and not lifecycle.is_recorded(active)
 
