@@ -8,6 +8,7 @@ makes something that is wanted.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import PurePath
 from typing import Any, Final, NoReturn
 
 from django.contrib.auth.models import User
@@ -18,7 +19,7 @@ from qanat.contract.statuses import Phase, RunKind
 from qanat.domain.exposure_status import Event
 from qanat.domain.run_plan import PHASES
 from qanat.server.files.models import StoredFile
-from qanat.server.files.operations import Upload, UploadRefused, delete_file, store_upload
+from qanat.server.files.operations import TYPE_OF_SUFFIX, Upload, UploadRefused, delete_file, store_upload
 from qanat.server.files.owned import replace_file
 from qanat.server.portfolios import status
 from qanat.server.portfolios.models import OED_FILES, Portfolio
@@ -42,6 +43,15 @@ class ExposureLacking(Exception):
 
 class TransformUnderWay(Exception):
     """Exposure of the portfolio is being transformed already."""
+
+
+class _Typed:
+    """An upload of the type that its suffix stands for: clients send the files of a transform as any bytes."""
+
+    def __init__(self, upload: Upload) -> None:
+        self.name = upload.name
+        self.content_type = TYPE_OF_SUFFIX.get(PurePath(upload.name or "").suffix.lower(), upload.content_type)
+        self.chunks = upload.chunks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +111,7 @@ def request_transform(  # noqa: PLR0913 - a request of its own
     try:
         for name, upload in (("mapping_file", mapping), ("transform_file", source)):
             try:
-                stored.append(store_upload(upload=upload, creator=actor, groups=groups, allowed_types=()))
+                stored.append(store_upload(upload=_Typed(upload), creator=actor, groups=groups, allowed_types=()))
             except UploadRefused as refused:
                 message = f"{name}: {refused}"
                 raise UploadRefused(message) from refused

@@ -25,11 +25,7 @@ def combine_losses(*, analyses: Sequence[Path], config: Mapping[str, Any], resul
     Raises:
         ExposureRefused: the configuration breaks its schema, or the analyses cannot be combined.
     """
-    try:
-        whole = prepare_config(dict(config))
-    except OdsException as error:
-        message = f"The config cannot be used: {' '.join(str(error).split())}. Correct it and combine again."
-        raise ExposureRefused(message) from error
+    whole = _checked(dict(config))
     logger.info("Combining %d analyses: %s", len(analyses), json.dumps(whole))
     try:
         combine(analysis_dirs=[str(folder) for folder in analyses], output_dir=str(result), **_ours(whole))
@@ -42,6 +38,23 @@ def combine_losses(*, analyses: Sequence[Path], config: Mapping[str, Any], resul
     if not any(path.is_file() for path in result.rglob("*")):
         message = "Nothing was made: ask for at least one of group_alt, group_ept and group_plt in the config."
         raise ExposureRefused(message)
+
+
+def _checked(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration with its defaults, checked against the schema of ods-tools.
+
+    The correlation is checked here: the schema gives it a type that JSON Schema does not know; any check of it fails.
+    """
+    correlation = config.pop("group_correlation", None)
+    try:
+        if correlation is not None and (type(correlation) not in {int, float} or not -1 <= correlation <= 1):
+            message = "group_correlation is a number from -1 to 1"
+            raise OdsException(message)  # noqa: TRY301 - as the schema's own refusals
+        whole: dict[str, Any] = prepare_config(config)
+    except OdsException as error:
+        message = f"The config cannot be used: {' '.join(str(error).split())}. Correct it and combine again."
+        raise ExposureRefused(message) from error
+    return whole if correlation is None else {**whole, "group_correlation": float(correlation)}
 
 
 def _ours(config: Mapping[str, Any]) -> dict[str, Any]:
