@@ -54,7 +54,6 @@ TRANSITIONS: Final[dict[tuple[Status, Event], Status]] = {
     (Status.RUN_QUEUED, Event.LOSSES_PICKED_UP): Status.RUN_STARTED,
     # The losses of other analyses are combined: clients see it run at once.
     (Status.NEW, Event.COMBINING_REQUESTED): Status.RUN_STARTED,
-    (Status.RUN_STARTED, Event.LOSSES_PICKED_UP): Status.RUN_STARTED,
     # Generate-and-run goes on from READY without being asked again.
     (Status.READY, Event.LOSSES_PICKED_UP): Status.RUN_STARTED,
     (Status.READY, Event.LOSSES_FAILED): Status.RUN_ERROR,

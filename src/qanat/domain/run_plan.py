@@ -32,8 +32,8 @@ RESULTS: Final = {
     # Losses add the occurrences of the events to the inputs.
     Phase.LOSSES: (*LOSS_RESULTS, labels.INPUT),
     Phase.VALIDATION: (labels.VALIDATION_REPORT, labels.ERRORS),
-    Phase.EXPOSURE: (labels.EXPOSURE_RUN, labels.ERRORS),
-    Phase.TRANSFORM: (labels.TRANSFORMED, labels.ERRORS),
+    Phase.EXPOSURE: (labels.EXPOSURE_RUN,),
+    Phase.TRANSFORM: (labels.TRANSFORMED,),
 }
 """The files of the analysis or portfolio that each phase sets."""
 TRACEBACK: Final = {
@@ -137,13 +137,13 @@ INTERNAL: Final = {
         writes=RESULTS[Phase.VALIDATION],
     ),
     RunKind.EXPOSURE: InternalTask(
-        task=tasks.RUN_EXPOSURE, record=tasks.RECORD_EXPOSURE_RUN, reads=EXPOSURE, writes=(labels.EXPOSURE_RUN,)
+        task=tasks.RUN_EXPOSURE, record=tasks.RECORD_EXPOSURE_RUN, reads=EXPOSURE, writes=RESULTS[Phase.EXPOSURE]
     ),
     RunKind.TRANSFORM: InternalTask(
         task=tasks.TRANSFORM_EXPOSURE,
         record=tasks.RECORD_TRANSFORM,
         reads=(labels.TRANSFORM_SOURCE, labels.TRANSFORM_MAPPING),
-        writes=(labels.TRANSFORMED,),
+        writes=RESULTS[Phase.TRANSFORM],
     ),
     RunKind.COMBINE: InternalTask(
         task=tasks.COMBINE, record=tasks.RECORD_COMBINE, reads=(labels.COMBINED_PREFIX,), writes=(labels.OUTPUT,)

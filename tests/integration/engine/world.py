@@ -177,10 +177,10 @@ class World:
         self.held.append(held)
         return held
 
-    def finish(self, held: Held) -> bool:
-        """Commit a step with all its outputs; say whether the engine took it."""
+    def finish(self, held: Held, *, without: str = "") -> bool:
+        """Commit a step with all its outputs, but for one where that is said; say whether the engine took it."""
         try:
-            outputs = {label: _output(held, label) for label in held.writes}
+            outputs = {label: _output(held, label) for label in held.writes if label != without}
             commit(step_id=held.step_id, fence=held.fence, outputs=outputs, facts={}, resources=None, now=self.now)
         except StepRefused:
             return False

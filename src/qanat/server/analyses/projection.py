@@ -45,7 +45,9 @@ class AnalysisProjection:
         analysis.save(update_fields=["lookup_chunks", "analysis_chunks"])
 
     def picked_up(self, *, run: Run, phase: Phase, now: datetime) -> None:
-        """Show that somebody works on it."""
+        """Show that somebody works on it; what is combined shows that since it was asked for."""
+        if run.kind == RunKind.COMBINE:
+            return
         status.apply(_held(run), analysis_status.PICKED_UP[phase], now=now)
 
     def made(self, *, run: Run, phase: Phase, outputs: Mapping[str, FileRef], now: datetime) -> None:
