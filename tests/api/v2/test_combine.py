@@ -94,6 +94,7 @@ def test_it_cannot_be_run_like_an_analysis_with_a_model(api: Caller, workers: Wo
         ({"analysis_ids": [True]}, ["analysis_ids"]),
         ({"analysis_ids": [2**70]}, ["analysis_ids"]),
         ({"config": []}, ["config"]),
+        ({"config": {"output_type": "a\0b"}}, ["config"]),
         ({"name": None}, ["name"]),
         ({"name": "x" * 240}, ["name"]),
     ],
@@ -106,6 +107,14 @@ def test_a_body_that_cannot_be_meant_is_refused(
     assert answer.code == BAD_REQUEST
     assert list(answer.body) == fields
     assert Analysis.objects.count() == 1
+
+
+def test_a_config_with_half_a_character_is_refused(api: Caller, workers: Workers) -> None:
+    body = f'{{"analysis_ids": [{make_completed().pk}], "config": {{"\\ud800": 1}}, "name": "Both"}}'
+
+    answer = api.send("post", "analyses/combine/", body)
+
+    assert (answer.code, list(answer.body)) == (BAD_REQUEST, ["config"])
 
 
 @pytest.mark.parametrize(

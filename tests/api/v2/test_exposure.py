@@ -69,6 +69,8 @@ def test_an_exposure_run_gets_what_is_given_and_the_defaults(
         ("all of them", "params"),
         ({"loss_factor": []}, "loss_factor"),
         ({"loss_factor": ["much"]}, "loss_factor"),
+        ({"loss_factor": ["nan"]}, "loss_factor"),
+        ({"loss_factor": ["inf"]}, "loss_factor"),
         ({"kernel_alloc_rule_il": 9}, "kernel_alloc_rule_il"),
         ({"supported_oed_coverage_types": [16]}, "supported_oed_coverage_types"),
     ],

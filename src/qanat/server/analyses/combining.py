@@ -1,5 +1,6 @@
 """Combine the losses of analyses into those of a new one (wire contract, section 1.5)."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -87,6 +88,8 @@ def _checked(analysis_ids: object, config: object, name: object) -> list[int]:
         errors["analysis_ids"] = "An analysis can be combined once only."
     if not isinstance(config, dict):
         errors["config"] = "A JSON object is required that says how to combine."
+    elif not _can_be_kept(config):
+        errors["config"] = "It has a number that is none, or a text with a NUL: no configuration has either."
     if not isinstance(name, str) or not name.strip() or "\0" in name:
         errors["name"] = ["The new analysis needs a name."]
     elif len(name) > LONGEST_NAME - len(SUFFIX):
@@ -94,6 +97,14 @@ def _checked(analysis_ids: object, config: object, name: object) -> list[int]:
     if errors:
         raise CombineRefused(errors)
     return list(analysis_ids)  # type: ignore[call-overload, no-any-return] # a list of numbers, as was just seen
+
+
+def _can_be_kept(config: object) -> bool:
+    """Say whether every database takes a document as JSON."""
+    try:
+        return b"\\u0000" not in json.dumps(config, allow_nan=False, ensure_ascii=False).encode()
+    except ValueError:  # UnicodeEncodeError too: half of a surrogate pair
+        return False
 
 
 def _found(sources: QuerySet[Analysis], wanted: list[int]) -> list[Analysis]:

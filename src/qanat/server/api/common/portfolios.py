@@ -1,5 +1,6 @@
 """Portfolios: the endpoints that both versions offer."""
 
+import math
 from typing import Any, ClassVar
 
 from django.http import Http404
@@ -13,6 +14,7 @@ from qanat.server.analyses.operations import delete_portfolio
 from qanat.server.api.common import filters
 from qanat.server.api.common.analyses import start
 from qanat.server.api.common.files import FileEndpoint, FileView
+from qanat.server.api.common.parsers import JSONParser
 from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of
 from qanat.server.portfolios.models import FILES, OED_FILES, Portfolio
 from qanat.server.portfolios.operations import attach_currency_rates, attach_oed_file
@@ -148,6 +150,17 @@ class Validate(Portfolios):
         )
 
 
+class Share(serializers.FloatField):
+    """A share of the insured values: a number from 0 on, and no text that Python takes for one."""
+
+    def to_internal_value(self, data: Any) -> float:  # noqa: ANN401 - JSON
+        """Refuse what is infinite or not a number."""
+        value = super().to_internal_value(data)
+        if not math.isfinite(value):
+            self.fail("invalid")
+        return value
+
+
 class ExposureRunFields(serializers.Serializer[Any]):
     """How losses are made from loss factors and the portfolio's own terms; whatever else is sent is ignored."""
 
@@ -155,7 +168,7 @@ class ExposureRunFields(serializers.Serializer[Any]):
     kernel_alloc_rule_ri = serializers.IntegerField(min_value=0, max_value=3, default=3)
     model_perils_covered = serializers.ListField(child=serializers.CharField(), allow_empty=False, default=["AA1"])
     loss_factor = serializers.ListField(
-        child=serializers.FloatField(min_value=0), allow_empty=False, max_length=MOST_LOSS_FACTORS, default=[1.0]
+        child=Share(min_value=0), allow_empty=False, max_length=MOST_LOSS_FACTORS, default=[1.0]
     )
     supported_oed_coverage_types = serializers.ListField(
         child=serializers.IntegerField(min_value=0, max_value=15), default=[0]
@@ -201,7 +214,7 @@ class TransformFields(serializers.Serializer[Any]):
 class ExposureTransform(Portfolios):
     """``portfolios/{id}/exposure_transform/``: make an OED file from another format."""
 
-    parser_classes = (MultiPartParser, FormParser)
+    parser_classes = (MultiPartParser, FormParser, JSONParser)
 
     def post(self, request: Request, pk: int) -> Response:
         """Queue the transform."""
