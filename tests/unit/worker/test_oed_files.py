@@ -11,7 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from qanat.contract import labels
-from qanat.worker.kernel.oed_files import OedFile, look_at
+from qanat.worker.kernel.oed_files import NotPlain, OedFile, look_at, require_bounded
 
 TABLE = b"PortNumber,AccNumber\n1,A1\n1,A2\n"
 
@@ -128,6 +128,18 @@ def test_a_row_that_is_longer_than_the_header_is_told_by_its_number(tmp_path: Pa
     looked = look(tmp_path, holding(TABLE + b"1,A,3\n1,A4\n"))
 
     assert [(finding.row, "3 cells, but the header 2" in finding.reason) for finding in looked.findings] == [(4, True)]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [zipped(bytes(300_000_000)), holding(b"PK\x03\x04 and no more"), holding(b"")],
+    ids=["a bomb", "no zip", "nothing"],
+)
+def test_what_the_kernel_is_to_read_packed_is_refused_alike(tmp_path: Path, write: Callable[[Path], object]) -> None:
+    write(tmp_path / "location.csv.zip")
+
+    with pytest.raises(NotPlain):
+        require_bounded(tmp_path / "location.csv.zip")
 
 
 def test_a_bomb_leaves_no_more_on_the_disk_than_it_may(tmp_path: Path) -> None:

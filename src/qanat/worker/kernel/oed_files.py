@@ -80,30 +80,62 @@ def unpack(path: Path, target: Path) -> Path:
     Raises:
         NotPlain: it is empty, damaged, unpacks to too much, or holds anything but one file.
     """
+    packing = _packing(path)
+    if packing is None:
+        return path
+    blocks = _unpacked(path, packing)
+    first = next(blocks, b"")
+    if not first:
+        message = "what is packed in it is empty: upload one with a header and at least one row."
+        raise NotPlain(message)
+    plain = target.with_suffix(".parquet" if first.startswith(PARQUET_MAGIC) else ".csv")
+    with plain.open("wb") as file:
+        file.write(first)
+        for block in blocks:
+            file.write(block)
+    return plain
+
+
+def require_bounded(path: Path) -> None:
+    """Refuse a packed file that ``unpack`` would refuse, without keeping what is in it.
+
+    Raises:
+        NotPlain: it is empty, damaged, unpacks to too much, or holds anything but one file.
+    """
+    packing = _packing(path)
+    if packing is not None:
+        for _ in _unpacked(path, packing):
+            pass
+
+
+def _packing(path: Path) -> str | None:
     with path.open("rb") as stream:
         head = stream.read(8)
     if not head:
         message = "it is empty: upload one with a header and at least one row."
         raise NotPlain(message)
-    packing = next((name for magic, name in PACKED.items() if head.startswith(magic)), None)
-    if packing is None:
-        return path
-    most = unpacking.most_bytes(path.stat().st_size)
+    return next((name for magic, name in PACKED.items() if head.startswith(magic)), None)
+
+
+def _unpacked(path: Path, packing: str) -> Iterator[bytes]:
+    """Yield the content of a packed file, as far as it may reach."""
+    most, size = unpacking.most_bytes(path.stat().st_size), 0
     try:
         with _open(path, packing) as stream:
-            first = stream.read(COPY_BYTES)
-            plain = target.with_suffix(".parquet" if first.startswith(PARQUET_MAGIC) else ".csv")
-            with plain.open("wb") as file:
-                _copy(first, stream, file, most=most)
+            while block := stream.read(COPY_BYTES):
+                size += len(block)
+                if size > most:
+                    message = (
+                        f"it unpacks to more than {most // 2**20} MiB, which is more than a table of its size can be: "
+                        "if it is one, upload it unpacked."
+                    )
+                    raise NotPlain(message)
+                yield block
     except (OSError, EOFError, RuntimeError, NotImplementedError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as e:
         if isinstance(e, OSError) and e.errno is not None:
             raise  # The disk's fault.
         message = f"it cannot be unpacked ({e}): pack it again with {packing}, without a password."
         raise NotPlain(message) from e
-    if not plain.stat().st_size:
-        message = "what is packed in it is empty: upload one with a header and at least one row."
-        raise NotPlain(message)
-    return plain
 
 
 def _open(path: Path, packing: str) -> BinaryIO:
@@ -117,20 +149,6 @@ def _open(path: Path, packing: str) -> BinaryIO:
         message = f"it holds {len(members)} files: a zipped OED file holds exactly one."
         raise NotPlain(message)
     return cast("BinaryIO", archive.open(members[0]))
-
-
-def _copy(first: bytes, stream: IO[bytes], file: IO[bytes], *, most: int) -> None:
-    size, block = 0, first
-    while block:
-        size += len(block)
-        if size > most:
-            message = (
-                f"it unpacks to more than {most // 2**20} MiB, which is more than a table of its size can be: if it is "
-                "one, upload it unpacked."
-            )
-            raise NotPlain(message)
-        file.write(block)
-        block = stream.read(COPY_BYTES)
 
 
 def _parquet_rows(path: Path) -> int:
