@@ -49,9 +49,10 @@ def run(settings: WorkerSettings) -> int:
     sweep(settings.work_dir, grace_seconds=settings.kill_after_seconds)
     server = HttpServer(settings.server, worker_key=settings.worker_key)
     supervisor = Supervisor(settings=settings, model=model, server=server)
-    if settings.warm_seconds is None:
+    # Steps without a model are too rare to keep the kernel in memory for.
+    if settings.warm_seconds is None and settings.model_dir is not None:
         supervisor.warm_up()
-    compiling = compiled.InBackground()
+    compiling = None if settings.model_dir is None else compiled.InBackground()
     app = _listener(settings)
     slots = Slots(settings.slots, supervisor.run)
 
@@ -86,7 +87,8 @@ def run(settings: WorkerSettings) -> int:
         quiet=True,
     ).start()
     stopping.set()
-    compiling.close()
+    if compiling is not None:
+        compiling.close()
     supervisor.drain()
     slots.close()
     hellos.join()

@@ -18,6 +18,7 @@ from qanat.contract import labels
 from qanat.contract.statuses import Phase, RunKind
 from qanat.domain.exposure_status import Event
 from qanat.domain.run_plan import PHASES
+from qanat.server.accounts.access import groups_of_file
 from qanat.server.files.models import StoredFile
 from qanat.server.files.operations import TYPE_OF_SUFFIX, Upload, UploadRefused, delete_file, store_upload
 from qanat.server.files.owned import replace_file
@@ -106,7 +107,7 @@ def request_transform(  # noqa: PLR0913 - a request of its own
         TransformUnderWay: one of this portfolio has not ended.
         UploadRefused: a file is larger than the installation accepts.
     """
-    groups = list(portfolio.groups.all() or actor.groups.all())
+    groups = groups_of_file(owner=portfolio, actor=actor)
     stored: list[StoredFile] = []
     try:
         for name, upload in (("mapping_file", mapping), ("transform_file", source)):

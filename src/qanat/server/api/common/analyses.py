@@ -169,7 +169,7 @@ class Combine(Analyses):
     def post(self, request: Request) -> Response:
         """Create it and queue the combining."""
         body = body_of(request)
-        sources = visible(Analysis.objects.all(), actor=self.actor(), through="portfolio")
+        sources = visible(Analysis.objects.all(), actor=self.actor(), through=self.groups_through, version=self.version)
         return self.shown(
             combine(
                 sources=sources,
