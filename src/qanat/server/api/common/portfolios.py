@@ -1,6 +1,7 @@
 """Portfolios: the endpoints that both versions offer."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.http import Http404
@@ -191,6 +192,7 @@ class ExposureRun(Portfolios, FileView):
     """``portfolios/{id}/exposure_run/``: the losses as a file, and the wish for them."""
 
     endpoint = EXPOSURE_RUN
+    http_method_names: Sequence[str] = ("get", "post", "head", "options")
 
     def post(self, request: Request, pk: int) -> Response:
         """Queue an exposure run."""
