@@ -16,6 +16,7 @@ from qanat.server.files.settings_documents import analysis_settings
 from qanat.server.portfolios import operations as portfolio_operations
 from qanat.server.portfolios.models import Portfolio
 from qanat.server.runs import cancellation
+from qanat.server.runs import models as runs
 
 LONGEST_COPIED_NAME = 248
 
@@ -76,7 +77,7 @@ def copy(*, analysis: Analysis, changes: dict[str, Any], actor: User) -> Analysi
 def delete_analysis(analysis: Analysis) -> None:
     """Delete an analysis, its runs and all their files; what its workers still do is refused from now on."""
     with transaction.atomic():
-        cancellation.forget(analysis_id=analysis.pk)
+        cancellation.forget(owner=runs.analysis(analysis.pk))
         files = [getattr(analysis, field) for field in FILES]
         analysis.delete()
         for file in files:

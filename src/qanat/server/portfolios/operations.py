@@ -12,7 +12,9 @@ from qanat.server.accounts.access import groups_of_file
 from qanat.server.files.models import StoredFile
 from qanat.server.files.operations import Upload, UploadRefused, check_type, delete_file, store_content, store_upload
 from qanat.server.files.owned import replace_file
-from qanat.server.portfolios.models import FILES, Portfolio
+from qanat.server.portfolios.models import FILES, TASK_FILES, Portfolio
+from qanat.server.runs import cancellation
+from qanat.server.runs import models as runs
 
 OED_TYPES: Final = (
     "application/octet-stream",
@@ -83,9 +85,10 @@ def _rates(content: bytes) -> list[list[str | float]]:
 
 
 def delete_portfolio(portfolio: Portfolio) -> None:
-    """Delete a portfolio and all its files; its analyses must be gone."""
+    """Delete a portfolio, its runs and all its files; its analyses must be gone."""
     with transaction.atomic():
-        files = [getattr(portfolio, field) for field in FILES]
+        cancellation.forget(owner=runs.portfolio(portfolio.pk))
+        files = [getattr(portfolio, field) for field in (*FILES, *TASK_FILES)]
         portfolio.delete()
         for file in files:
             delete_file(file)

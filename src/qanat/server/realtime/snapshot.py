@@ -32,7 +32,7 @@ def latest_event() -> int:
 
 def queue_status(actor: User) -> Json:
     """Return the snapshot as ``actor`` may see it, in a number of queries that does not grow with the analyses."""
-    steps: defaultdict[str, defaultdict[int, list[SubTaskStatus]]] = defaultdict(lambda: defaultdict(list))
+    steps: defaultdict[str, defaultdict[int | None, list[SubTaskStatus]]] = defaultdict(lambda: defaultdict(list))
     unfinished = Step.objects.filter(state__in=[s for s, shown in SHOWN_AS.items() if shown in COUNTED])
     sent: defaultdict[str, int] = defaultdict(int)
     for queue, analysis_id, state in unfinished.values_list("queue", "run__analysis_id", "state"):
