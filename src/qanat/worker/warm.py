@@ -10,6 +10,7 @@ An image's build calls it; a worker that finds that nobody has calls it when it 
 """
 
 import argparse
+import fcntl
 import json
 import os
 import sys
@@ -65,15 +66,19 @@ def main() -> int:
         os.nice(NICE)
     if options.cpu:
         os.environ["NUMBA_CPU_NAME"] = options.cpu
-    if options.once and compiled.mark().exists():
-        return 0
-    try:
-        compile_all(options.samples)
-    except StepFailed as failure:
-        print(failure, file=sys.stderr)  # noqa: T201 - a command speaks to a person
-        return 1
-    compiled.mark().parent.mkdir(parents=True, exist_ok=True)
-    compiled.mark().touch()
+    mark = compiled.mark()
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    # Workers of several models may start at once: the second finds that the first has done it.
+    with mark.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if options.once and mark.exists():
+            return 0
+        try:
+            compile_all(options.samples)
+        except StepFailed as failure:
+            print(failure, file=sys.stderr)  # noqa: T201 - a command speaks to a person
+            return 1
+        mark.touch()
     return 0
 
 
