@@ -41,7 +41,7 @@ PIN_FILES = (
     PinFile(
         name="dev.txt",
         source="pyproject.toml",
-        extras=("server", "postgres", "worker", "embedded", "dev"),
+        extras=("server", "postgres", "s3", "azure", "worker", "embedded", "dev"),
         purpose="everything that `make check` and `make test` need",
     ),
     PinFile(

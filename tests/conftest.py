@@ -2,10 +2,12 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests import object_stores
 
 LIMIT_SECONDS = 30.0
 ROOT = Path(__file__).parents[1]
@@ -43,3 +45,17 @@ def eventually() -> Callable[[Callable[[], object]], None]:
             time.sleep(0.02)
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[object_stores.ObjectStore]:
+    """SeaweedFS, for all tests of this process; skipped where it is not."""
+    with object_stores.running("s3") as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def azure_server() -> Iterator[object_stores.ObjectStore]:
+    """Azurite, likewise."""
+    with object_stores.running("azure") as store:
+        yield store

@@ -11,6 +11,7 @@ WAKE_CONTROLLER: Final = "qanat.wake_controller"
 RUN_STEP: Final = "qanat.run_step"
 RECORD_STEP: Final = "qanat.record_step"
 HOUSEKEEPING: Final = "qanat.housekeeping"
+DISCARD_UNFINISHED: Final = "qanat.discard_unfinished"
 
 # Registration of model workers.
 REGISTER_V1: Final = "run_register_worker"

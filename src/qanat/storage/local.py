@@ -2,13 +2,18 @@
 
 import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
+from qanat.storage.pieces import pieces
 from qanat.storage.port import ObjectMissing, StorageFull, StorageUnavailable, checked
+
+UNFINISHED: Final = ".unfinished-"
 
 NO_OBJECT = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -31,28 +36,8 @@ class LocalStorage:
 
     def write(self, key: str, chunks: Iterable[bytes]) -> int:
         """Write to a temporary file beside the target and rename it: nobody sees half an object."""
-        target = self._path(key)
-        temporary: Path | None = None
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as stream:
-                temporary = Path(stream.name)
-                size = sum(stream.write(chunk) for chunk in _as_sent(chunks))
-                stream.flush()
-                os.fsync(stream.fileno())  # A row that is committed must not outlive the bytes that it names.
-            temporary.replace(target)
-        except _SenderFailed as failed:
-            raise failed.error from None
-        except OSError as error:
-            if error.errno in NO_ROOM:
-                message = f"No room is left in {self.root}: free some, then try again; nothing was stored."
-                raise StorageFull(message) from error
-            message = f"{self.root} could not be written: {error.strerror}."
-            raise StorageUnavailable(message) from error
-        finally:
-            if temporary is not None:
-                temporary.unlink(missing_ok=True)
-        return size
+        with self._new_file(self._path(key)) as stream:
+            return sum(stream.write(chunk) for chunk in _as_sent(chunks))
 
     def open(self, key: str) -> BinaryIO:
         """Open the file."""
@@ -60,6 +45,40 @@ class LocalStorage:
             return self._path(key).open("rb")
         except NO_OBJECT:
             raise ObjectMissing(key) from None
+
+    def read(self, key: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Read the file."""
+        return pieces(self.open(key), start=start, length=length)
+
+    def copy(self, source: str, target: str) -> int:
+        """Give the file a second name, which costs nothing as it never changes; copy it where that cannot be."""
+        path = self._path(source)
+        size = self.size(source)
+        with self._new_file(self._path(target)) as stream:
+            temporary = Path(stream.name)
+            temporary.unlink()
+            try:
+                os.link(path, temporary)
+            except FileNotFoundError:
+                raise ObjectMissing(source) from None
+            except OSError:
+                shutil.copyfile(path, temporary)
+        return size
+
+    def link(self, key: str, *, seconds: int, filename: str = "") -> str | None:
+        """Return None: a directory is nothing that a browser could ask."""
+        del seconds, filename
+        checked(key)
+        return None
+
+    def discard_unfinished(self, *, before: datetime) -> None:
+        """Remove temporary files that nobody has written to since then."""
+        for folder, _, names in os.walk(self.root):
+            for name in names:
+                path = Path(folder, name)
+                with suppress(FileNotFoundError):
+                    if name.startswith(UNFINISHED) and path.stat().st_mtime < before.timestamp():
+                        path.unlink()
 
     def size(self, key: str) -> int:
         """Return the file's size."""
@@ -94,6 +113,30 @@ class LocalStorage:
     def local_path(self, key: str) -> Path | None:
         """Return the file's path."""
         return self._path(key)
+
+    @contextmanager
+    def _new_file(self, target: Path) -> Iterator[BinaryIO]:
+        """Lend a temporary file, which then becomes the target; it is removed where anything goes wrong."""
+        temporary: Path | None = None
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=target.parent, prefix=UNFINISHED, delete=False) as stream:
+                temporary = Path(stream.name)
+                yield stream  # type: ignore[misc]
+                stream.flush()
+                os.fsync(stream.fileno())  # A row that is committed must not outlive the bytes that it names.
+            temporary.replace(target)
+        except _SenderFailed as failed:
+            raise failed.error from None
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                message = f"No room is left in {self.root}: free some, then try again; nothing was stored."
+                raise StorageFull(message) from error
+            message = f"{self.root} could not be written: {error.strerror}."
+            raise StorageUnavailable(message) from error
+        finally:
+            if temporary is not None:
+                temporary.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
         return self.root / os.fspath(checked(key))

@@ -2,9 +2,12 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Final, Protocol
 
+PIECE_BYTES: Final = 2**17
+"""How much a reader takes at a time, and so about what a download that stalls holds in memory."""
 KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@=-]*(/[A-Za-z0-9_][A-Za-z0-9_.+@=-]*)*")
 
 
@@ -44,11 +47,45 @@ class Storage(Protocol):
         """
 
     def open(self, key: str) -> BinaryIO:
-        """Return the object as a readable stream.
+        """Return the object as a stream that can be read and sought in; it gives the object's bytes or an error.
 
         Raises:
             ObjectMissing: there is none.
+            StorageUnavailable: the storage does not answer, now or while the stream is read.
         """
+
+    def read(self, key: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Yield the object's bytes from ``start``, ``length`` of them or all, in pieces of about ``PIECE_BYTES``.
+
+        What is asked for lies within the object: ``start + length <= size``.
+
+        Raises:
+            ObjectMissing: there is none; raised at once, before the first piece is asked for.
+            StorageUnavailable: the storage does not answer, now or on the way.
+        """
+
+    def copy(self, source: str, target: str) -> int:
+        """Store the object ``source`` under ``target`` too, where it lies, and return its size.
+
+        Raises:
+            ObjectMissing: there is none.
+            StorageFull: no room is left; nothing is stored.
+            StorageUnavailable: the storage does not answer.
+        """
+
+    def link(self, key: str, *, seconds: int, filename: str = "") -> str | None:
+        """Return a URL at which anybody can read the object for so long, or None where the storage has none.
+
+        Whoever hands it out must know that its receiver may read the object; whether the object is there is not asked.
+
+        Args:
+            key: the object.
+            seconds: how long the URL is good for.
+            filename: the name that a browser gives the download, where it is not the key.
+        """
+
+    def discard_unfinished(self, *, before: datetime) -> None:
+        """Remove what writers that were killed before then have left; it was never visible, but takes room."""
 
     def size(self, key: str) -> int:
         """Return the object's size in bytes.

@@ -1,18 +1,36 @@
 """Every storage keeps the promises of the port."""
 
+import hashlib
+import tracemalloc
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 
 from qanat.storage.local import LocalStorage
 from qanat.storage.memory import MemoryStorage
 from qanat.storage.port import ObjectMissing, Storage
+from tests import object_stores
+
+KINDS = [
+    "local",
+    "memory",
+    pytest.param("s3", marks=pytest.mark.xdist_group("s3")),
+    pytest.param("azure", marks=pytest.mark.xdist_group("azure")),
+]
+MIB = 2**20
 
 
-@pytest.fixture(params=["local", "memory"])
+@pytest.fixture(params=KINDS)
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    return LocalStorage(tmp_path / "root") if request.param == "local" else MemoryStorage()
+    """Each storage, empty; the remote ones are of servers that run for the whole session, below a fresh location."""
+    if request.param == "local":
+        return LocalStorage(tmp_path / "root")
+    if request.param == "memory":
+        return MemoryStorage()
+    return object_stores.fresh(request.getfixturevalue(f"{request.param}_server"))
 
 
 def content(storage: Storage, key: str) -> bytes:
@@ -100,6 +118,137 @@ def test_a_key_can_be_written_again_after_its_folder_was_emptied(storage: Storag
     storage.write("runs/1/a", [b"second"])
 
     assert content(storage, "runs/1/a") == b"second"
+
+
+def test_a_stream_can_be_read_backwards(storage: Storage) -> None:
+    storage.write("a", [bytes(range(256)) * 2000])
+
+    with storage.open("a") as stream:
+        stream.seek(-3, 2)
+        end = stream.read()
+        stream.seek(300_000)
+        middle = stream.read(2)
+        stream.seek(0)
+        beginning = stream.read(2)
+
+    assert (beginning, middle, end) == (b"\0\1", bytes([300_000 % 256, 300_001 % 256]), b"\xfd\xfe\xff")
+
+
+@pytest.mark.parametrize(
+    ("start", "length", "expected"),
+    [
+        (0, None, b"0123456789"),
+        (0, 10, b"0123456789"),
+        (3, None, b"3456789"),
+        (3, 4, b"3456"),
+        (0, 1, b"0"),
+        (9, 1, b"9"),
+        (4, 0, b""),
+    ],
+)
+def test_a_part_of_an_object_can_be_read(storage: Storage, start: int, length: int | None, expected: bytes) -> None:
+    storage.write("a", [b"0123456789"])
+
+    assert b"".join(storage.read("a", start=start, length=length)) == expected
+
+
+def test_an_empty_object_is_read_as_nothing(storage: Storage) -> None:
+    storage.write("a", [])
+
+    assert b"".join(storage.read("a")) == b""
+
+
+def test_a_missing_object_is_found_out_before_the_first_byte_is_asked_for(storage: Storage) -> None:
+    with pytest.raises(ObjectMissing, match="'gone'"):
+        storage.read("gone")
+    with pytest.raises(ObjectMissing, match="'gone'"):
+        storage.read("gone", start=3, length=0)
+
+
+def test_a_copy_is_an_object_of_its_own(storage: Storage) -> None:
+    storage.write("runs/1/a", [b"content"])
+
+    size = storage.copy("runs/1/a", "files/b")
+    storage.delete("runs/1/a")
+
+    assert (size, content(storage, "files/b")) == (7, b"content")
+
+
+def test_what_is_not_there_cannot_be_copied(storage: Storage) -> None:
+    with pytest.raises(ObjectMissing, match="'gone'"):
+        storage.copy("gone", "target")
+
+    assert not storage.exists("target")
+
+
+def test_a_link_gives_the_object_to_whoever_has_it_or_there_is_none(storage: Storage) -> None:
+    storage.write("runs/1/a+b@c=d.csv", [b"content"])
+
+    link = storage.link("runs/1/a+b@c=d.csv", seconds=60, filename="losses.csv")
+
+    if link is not None:
+        answer = httpx.get(link)
+        assert (answer.status_code, answer.content) == (200, b"content")
+        assert answer.headers["Content-Disposition"] == 'attachment; filename="losses.csv"'
+        assert httpx.get(link.partition("?")[0]).status_code in {401, 403, 404}
+    assert (link is None) == isinstance(storage, LocalStorage | MemoryStorage)
+
+
+def test_a_large_object_goes_up_and_down_in_little_memory(storage: Storage) -> None:
+    if isinstance(storage, MemoryStorage):
+        pytest.skip("a storage in memory has it in memory")
+    chunk, count = bytes(range(256)) * 4096, 100
+    sent = hashlib.sha256()
+
+    def chunks() -> Iterator[bytes]:
+        for number in range(count):
+            numbered = number.to_bytes(4, "big") + chunk
+            sent.update(numbered)
+            yield numbered
+
+    tracemalloc.start()
+    try:
+        size = storage.write("large", chunks())
+        received = hashlib.sha256()
+        for piece in storage.read("large"):
+            received.update(piece)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert size == storage.size("large") == count * (MIB + 4)
+    assert received.digest() == sent.digest()
+    assert peak < 60 * MIB
+
+
+def test_a_part_of_a_large_object_can_be_read(storage: Storage) -> None:
+    storage.write("large", (number.to_bytes(4, "big") * (MIB // 4) for number in range(20)))
+
+    assert b"".join(storage.read("large", start=17 * MIB - 4, length=8)) == (16).to_bytes(4, "big") + (17).to_bytes(
+        4, "big"
+    )
+
+
+def test_a_large_upload_that_ends_half_way_leaves_what_was_there(storage: Storage) -> None:
+    storage.write("large", [b"as it was"])
+
+    def breaking_off() -> Iterator[bytes]:
+        for _ in range(40):
+            yield bytes(MIB)
+        raise ReaderGone
+
+    with pytest.raises(ReaderGone):
+        storage.write("large", breaking_off())
+
+    assert content(storage, "large") == b"as it was"
+
+
+def test_discarding_what_is_unfinished_leaves_what_is_finished(storage: Storage) -> None:
+    storage.write("runs/1/a", [b"x"])
+
+    storage.discard_unfinished(before=datetime.now(UTC) + timedelta(days=1))
+
+    assert list(storage.keys("runs")) == ["runs/1/a"]
 
 
 def test_a_stream_that_is_open_outlives_the_object(storage: Storage) -> None:

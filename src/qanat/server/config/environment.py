@@ -6,9 +6,9 @@ What is secret and not given is generated on first start and kept in the data di
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from qanat.storage.secret_files import keep_secret
@@ -26,7 +26,66 @@ def default_data_dir() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "qanat"
 
 
-class ServerSettings(BaseSettings):
+def shared_names(name: str) -> tuple[str, ...]:
+    """Return the variables that set what the reference platform has too, ours first."""
+    return tuple(f"{prefix}_{name.upper()}" for prefix in ("QANAT", "OASIS_SERVER", "OASIS"))
+
+
+def _shared(name: str, default: Any) -> Any:  # noqa: ANN401 - of any setting
+    return Field(default=default, validation_alias=AliasChoices(*shared_names(name)))
+
+
+class StorageSettings(BaseSettings):
+    """Where bytes lie; the names are the reference platform's, and with ``OASIS_`` before them they are read too."""
+
+    storage_type: Literal["local-fs", "shared-fs", "s3", "aws", "aws-s3", "azure"] = _shared("storage_type", "local-fs")
+    """``local-fs`` and ``shared-fs``: a directory; ``s3``, ``aws`` and ``aws-s3``: a bucket; ``azure``: a container."""
+    aws_bucket_name: str = _shared("aws_bucket_name", "")
+    aws_location: str = _shared("aws_location", "")
+    """Beginning of the names of all objects."""
+    aws_access_key_id: str = _shared("aws_access_key_id", "")
+    """Empty: what boto3 finds by itself, such as the role of the machine."""
+    aws_secret_access_key: SecretStr = _shared("aws_secret_access_key", SecretStr(""))
+    aws_s3_endpoint_url: str = _shared("aws_s3_endpoint_url", "")
+    """Where it is not Amazon's."""
+    aws_s3_region_name: str = _shared("aws_s3_region_name", "")
+    aws_default_acl: str = _shared("aws_default_acl", "")
+    aws_shared_bucket: bool = _shared("aws_shared_bucket", default=False)
+    aws_querystring_auth: bool = _shared("aws_querystring_auth", default=False)
+    aws_querystring_expire: int = _shared("aws_querystring_expire", 604_800)
+    """How many seconds a signed link is good for."""
+    azure_account_name: str = _shared("azure_account_name", "")
+    azure_account_key: SecretStr = _shared("azure_account_key", SecretStr(""))
+    """Empty, and no SAS token either: the identity of the machine or of the environment."""
+    azure_sas_token: SecretStr = _shared("azure_sas_token", SecretStr(""))
+    azure_container: str = _shared("azure_container", "")
+    azure_location: str = _shared("azure_location", "")
+    """Beginning of the names of all blobs."""
+    azure_endpoint_url: str = _shared("azure_endpoint_url", "")
+    """Where it is not ``https://ACCOUNT.blob.core.windows.net``."""
+
+    @property
+    def storage_kind(self) -> Literal["local", "s3", "azure"]:
+        """What the type comes down to."""
+        if self.storage_type == "azure":
+            return "azure"
+        return "s3" if self.storage_type in {"s3", "aws", "aws-s3"} else "local"
+
+    @property
+    def storage_location(self) -> str:
+        """What stands before each key in the names of objects, without slashes at its ends."""
+        return {"local": "", "s3": self.aws_location, "azure": self.azure_location}[self.storage_kind].strip("/")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        needed = {"local": (), "s3": ("aws_bucket_name",), "azure": ("azure_account_name", "azure_container")}
+        if missing := [f"QANAT_{name.upper()}" for name in needed[self.storage_kind] if not getattr(self, name)]:
+            message = f"storage of the type '{self.storage_type}' needs {' and '.join(missing)}"
+            raise ValueError(message)
+        return self
+
+
+class ServerSettings(StorageSettings):
     """All that can be set about the server's processes."""
 
     model_config = SettingsConfigDict(env_prefix="QANAT_", extra="ignore")
@@ -42,7 +101,10 @@ class ServerSettings(BaseSettings):
     database_url: str = ""
     """``postgresql://user:password@host:port/name``; empty: SQLite in the data directory."""
     broker_url: str = "memory://"
-    storage_root: Path | None = None
+    storage_root: Path | None = Field(
+        default=None,
+        validation_alias=AliasChoices("QANAT_STORAGE_ROOT", "OASIS_SERVER_MEDIA_ROOT", "OASIS_MEDIA_ROOT"),
+    )
     """Directory of the local storage; empty: ``media`` in the data directory."""
     access_token_seconds: int = 3600
     refresh_token_seconds: int = 2 * 24 * 3600
@@ -83,7 +145,7 @@ def load() -> ServerSettings:
     try:
         settings = ServerSettings()
     except ValidationError as error:
-        lines = [f"QANAT_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+        lines = [f"{_variable(e['loc'])}{e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
         message = "The server cannot start with these settings. " + "; ".join(lines)
         raise BadSettings(message) from None
     except SettingsError as error:
@@ -92,6 +154,14 @@ def load() -> ServerSettings:
     settings.secret_key = _secret(settings, "secret_key")
     settings.worker_key = _secret(settings, "worker_key")
     return settings
+
+
+def _variable(place: tuple[int | str, ...]) -> str:
+    """Return how to begin the sentence about a variable; nothing where it is about several."""
+    name = "_".join(map(str, place)).upper()
+    if not name:
+        return ""
+    return f"{name}: " if name.startswith(("QANAT_", "OASIS_")) else f"QANAT_{name}: "
 
 
 def _secret(settings: ServerSettings, name: str) -> str:

@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 API_THREADS = 8
 REAP_EVERY_SHARE_OF_LEASE = 4
 BEAT_EVERY_SECONDS = 60.0
+STORAGE_EVERY_SECONDS = 6 * 3600.0
 
 
 class ApiServer(BaseApplication):  # type: ignore[misc]
@@ -93,7 +94,12 @@ def beat(**_: object) -> None:
             "task": tasks.HOUSEKEEPING,
             "schedule": BEAT_EVERY_SECONDS,
             "options": {"queue": queues.V2_RECORDS, "expires": BEAT_EVERY_SECONDS},
-        }
+        },
+        "unfinished uploads": {
+            "task": tasks.DISCARD_UNFINISHED,
+            "schedule": STORAGE_EVERY_SECONDS,
+            "options": {"queue": queues.V2_RECORDS, "expires": STORAGE_EVERY_SECONDS},
+        },
     }
     schedule = settings.QANAT.data_dir / "beat-schedule"
     app.Beat(schedule=str(schedule), loglevel="WARNING", quiet=True).run()

@@ -17,6 +17,9 @@ from qanat.server.runs.models import Step, Worker
 from qanat.server.runs.projection import FileRef
 from qanat.server.runs.steps import digest_of, inputs_of, lock_run, move, outputs_so_far
 
+LOG_PART = "log-{:012d}.txt"
+"""A piece of a log, named by where it begins."""
+
 
 class StepRefused(Exception):
     """The fence is stale, or the step is not to be had: whoever asks forgets it and discards what it made."""
@@ -103,13 +106,13 @@ def append_log(*, step_id: int, fence: int, offset: int, text: bytes) -> int:
     """
     step = held(step_id=step_id, fence=fence)
     prefix = attempt_prefix(step)
-    known = sum(storage().size(key) for key in step.log_parts)
+    known = _logged(step.log_parts)
     if offset > known:
         return known
     fresh = text[known - offset :]
     if not fresh:
         return known
-    key = f"{prefix}/log-{known:012d}.txt"
+    key = f"{prefix}/{LOG_PART.format(known)}"
     storage().write(key, [fresh])
     changed = Step.objects.filter(pk=step_id, fence=fence, state=StepState.RUNNING).update(
         log_parts=[*step.log_parts, key]
@@ -119,6 +122,13 @@ def append_log(*, step_id: int, fence: int, offset: int, text: bytes) -> int:
         message = f"'{step.slug}' is no longer this worker's."
         raise StepRefused(message)
     return known + len(fresh)
+
+
+def _logged(parts: list[str]) -> int:
+    """Return how much of a log is kept: the offset that the last piece's name says, and its size."""
+    if not parts:
+        return 0
+    return int(parts[-1].rpartition("-")[2].removesuffix(".txt")) + storage().size(parts[-1])
 
 
 def hand_back(*, step_id: int, fence: int, now: datetime) -> None:

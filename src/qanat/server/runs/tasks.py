@@ -28,3 +28,9 @@ def record_step(*, step_id: int, fence: int) -> None:
 def tidy() -> None:
     """Tidy up, at beat's tick."""
     housekeeping.tidy(now=clock.now())
+
+
+@shared_task(name=tasks.DISCARD_UNFINISHED)
+def discard_unfinished() -> None:
+    """Free what killed uploads have left, at beat's slower tick."""
+    housekeeping.discard_unfinished_uploads(now=clock.now())

@@ -18,6 +18,7 @@ from qanat.server.analyses.operations import attach_settings_file, copy, delete_
 from qanat.server.api.common.documents import DocumentView
 from qanat.server.api.common.files import FileEndpoint
 from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of
+from qanat.server.files.storage import link_of
 from qanat.server.portfolios.models import Portfolio
 from qanat.server.runs import clock, queries
 
@@ -99,7 +100,7 @@ class AnalysisStorage(Analyses):
         """Return where the files lie in storage."""
         del request
         row = self.one(pk)
-        return Response({field: file.key if (file := getattr(row, field)) else None for field in FILES})
+        return Response({field: link_of(file.key) if (file := getattr(row, field)) else None for field in FILES})
 
 
 class RunProgress(Analyses):

@@ -12,6 +12,7 @@ from qanat.server.api.common import filters
 from qanat.server.api.common.documents import DocumentView
 from qanat.server.api.common.forms import IDENTITY
 from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of
+from qanat.server.files.storage import link_of
 from qanat.server.risk_models.models import RiskModel
 from qanat.server.risk_models.operations import revive, store_settings
 
@@ -90,7 +91,7 @@ class ModelStorage(Models):
         """Return where the settings lie in storage."""
         del request
         row = self.one(pk)
-        return Response({"settings_file": row.settings_file and row.settings_file.key})
+        return Response({"settings_file": row.settings_file and link_of(row.settings_file.key)})
 
 
 class ModelDataFiles(Models):

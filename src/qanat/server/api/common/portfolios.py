@@ -17,6 +17,7 @@ from qanat.server.api.common.analyses import start
 from qanat.server.api.common.files import FileEndpoint, FileView
 from qanat.server.api.common.parsers import JSONParser
 from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of
+from qanat.server.files.storage import link_of
 from qanat.server.portfolios.models import FILES, OED_FILES, Portfolio
 from qanat.server.portfolios.operations import attach_currency_rates, attach_oed_file
 from qanat.server.portfolios.requests import FILE_TYPES, request_exposure_run, request_transform, request_validation
@@ -80,7 +81,7 @@ class PortfolioStorage(Portfolios):
         """Return where the files lie in storage."""
         del request
         row = self.one(pk)
-        return Response({field: file.key if (file := getattr(row, field)) else None for field in FILES})
+        return Response({field: link_of(file.key) if (file := getattr(row, field)) else None for field in FILES})
 
 
 class CurrencyFields(serializers.Serializer[Any]):
