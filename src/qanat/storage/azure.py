@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Final
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobBlock, BlobClient, BlobSasPermissions, ContainerClient, generate_blob_sas
 
-from qanat.storage.pieces import as_file, parts, resumed
+from qanat.storage.pieces import Reading, Resumed, as_file, parts
 from qanat.storage.port import ObjectMissing, StorageFull, StorageUnavailable, checked
 
 PART_BYTES: Final = 16 * 2**20
@@ -90,7 +90,7 @@ class AzureStorage:
     def read(self, key: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Read a range."""
         end = None if length is None else start + length
-        return resumed(lambda offset: self._fetch(key, offset, end), start=start)
+        return Resumed(lambda offset: self._fetch(key, offset, end), start=start)
 
     def copy(self, source: str, target: str) -> int:
         """Have the server copy."""
@@ -158,15 +158,15 @@ class AzureStorage:
         checked(key)
         return None
 
-    def _fetch(self, key: str, start: int, end: int | None = None) -> Iterator[bytes]:
+    def _fetch(self, key: str, start: int, end: int | None = None) -> Reading:
         blob = self._blob(key)
         if end is not None and end <= start:
             self.size(key)
-            return iter(())
+            return Reading(iter(()), _nothing)
         length = None if end is None else end - start
         with self._asked(key):
             downloader = blob.download_blob(offset=start or (None if end is None else 0), length=length)
-        return self._received(key, downloader)
+        return Reading(self._received(key, downloader), _nothing)
 
     def _received(self, key: str, downloader: Any) -> Iterator[bytes]:  # noqa: ANN401 - the library's
         with self._asked(key):
@@ -210,3 +210,7 @@ def _credential(options: AzureOptions) -> Any:  # noqa: ANN401 - one of the libr
     from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - slow to import, and needed without a key only
 
     return DefaultAzureCredential()
+
+
+def _nothing() -> None:
+    """Let go of nothing."""

@@ -7,20 +7,40 @@ from typing import Any, BinaryIO, cast
 from qanat.storage.port import PIECE_BYTES, StorageUnavailable
 
 TRIES = 4
-"""How often in a row a stream is taken up again where it broke off, without a byte of progress."""
-
-Fetch = Callable[[int], Iterator[bytes]]
-"""Starts to read an object at an offset, up to an end that it knows; raises ObjectMissing and StorageUnavailable."""
+"""How often a piece is asked for, each time on a new connection."""
 
 
-def pieces(stream: BinaryIO, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
-    """Yield what is in a stream from ``start``, and close it."""
-    with stream:
-        stream.seek(start)
-        left = length
-        while piece := stream.read(PIECE_BYTES if left is None else min(PIECE_BYTES, left)):
-            yield piece
-            left = None if left is None else left - len(piece)
+class Reading(Iterator[bytes]):
+    """An iterator that lets go of what it reads from, also where nobody has asked it for anything."""
+
+    def __init__(self, source: Iterator[bytes], release: Callable[[], None]) -> None:
+        """Read from ``source``; ``release`` is called at its end, at an error, or by ``close``."""
+        self._source = source
+        self._release = release
+
+    def __next__(self) -> bytes:
+        """Return the next piece."""
+        try:
+            return next(self._source)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go."""
+        self._release()
+
+
+def pieces(stream: BinaryIO, *, start: int = 0, length: int | None = None) -> Reading:
+    """Return what is in a stream from ``start``; it is closed with the iterator."""
+    return Reading(_pieces(stream, start, length), stream.close)
+
+
+def _pieces(stream: BinaryIO, start: int, left: int | None) -> Iterator[bytes]:
+    stream.seek(start)
+    while piece := stream.read(PIECE_BYTES if left is None else min(PIECE_BYTES, left)):
+        yield piece
+        left = None if left is None else left - len(piece)
 
 
 def parts(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
@@ -37,29 +57,39 @@ def parts(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
         yield bytes(buffer)
 
 
-def resumed(fetch: Fetch, *, start: int) -> Iterator[bytes]:
-    """Yield an object's bytes from ``start``; a connection that breaks is made anew where it broke.
+Fetch = Callable[[int], Reading]
+"""Starts to read an object at an offset, up to an end that it knows; raises ObjectMissing and StorageUnavailable."""
+
+
+class Resumed(Iterator[bytes]):
+    """An object's bytes from an offset on; a connection that breaks is made anew where it broke.
 
     The first connection is made at once, so that a missing object is known before anything is promised to anybody.
     """
-    return _resumed(fetch, fetch(start), start)
 
+    def __init__(self, fetch: Fetch, *, start: int) -> None:
+        """Begin to read."""
+        self._fetch = fetch
+        self._offset = start
+        self._source = fetch(start)
 
-def _resumed(fetch: Fetch, source: Iterator[bytes], offset: int) -> Iterator[bytes]:
-    failures = 0
-    while True:
-        try:
-            for piece in source:
-                failures = 0
-                offset += len(piece)
-                yield piece
-        except StorageUnavailable:
-            failures += 1
-            if failures == TRIES:
-                raise
-            source = fetch(offset)
-        else:
-            return
+    def __next__(self) -> bytes:
+        """Return the next piece."""
+        for _ in range(TRIES - 1):
+            try:
+                return self._advance()
+            except StorageUnavailable:
+                self._source = self._fetch(self._offset)
+        return self._advance()
+
+    def close(self) -> None:
+        """Drop the connection."""
+        self._source.close()
+
+    def _advance(self) -> bytes:
+        piece = next(self._source)
+        self._offset += len(piece)
+        return piece
 
 
 class Remote(io.RawIOBase):
@@ -70,7 +100,7 @@ class Remote(io.RawIOBase):
         self._fetch = fetch
         self._size = size
         self._offset = 0
-        self._pieces: Iterator[bytes] | None = resumed(fetch, start=0)
+        self._pieces: Resumed | None = Resumed(fetch, start=0)
         self._rest = memoryview(b"")
 
     def readable(self) -> bool:
@@ -102,7 +132,7 @@ class Remote(io.RawIOBase):
             return 0
         if not self._rest:
             if self._pieces is None:
-                self._pieces = resumed(self._fetch, start=self._offset)
+                self._pieces = Resumed(self._fetch, start=self._offset)
             self._rest = memoryview(next(self._pieces, b""))
         view = memoryview(buffer).cast("B")
         taken = min(len(view), len(self._rest))
@@ -117,9 +147,8 @@ class Remote(io.RawIOBase):
         super().close()
 
     def _stop(self) -> None:
-        close = getattr(self._pieces, "close", None)
-        if close is not None:
-            close()
+        if self._pieces is not None:
+            self._pieces.close()
         self._pieces = None
         self._rest = memoryview(b"")
 

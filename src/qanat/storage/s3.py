@@ -13,7 +13,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from qanat.storage.pieces import as_file, parts, resumed
+from qanat.storage.pieces import Reading, Resumed, as_file, parts
 from qanat.storage.port import PIECE_BYTES, ObjectMissing, StorageFull, StorageUnavailable, checked
 
 PART_BYTES: Final = 16 * 2**20
@@ -110,7 +110,7 @@ class S3Storage:
     def read(self, key: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Read a range."""
         end = None if length is None else start + length
-        return resumed(lambda offset: self._fetch(key, offset, end), start=start)
+        return Resumed(lambda offset: self._fetch(key, offset, end), start=start)
 
     def copy(self, source: str, target: str) -> int:
         """Have the server copy."""
@@ -179,21 +179,18 @@ class S3Storage:
         checked(key)
         return None
 
-    def _fetch(self, key: str, start: int, end: int | None = None) -> Iterator[bytes]:
+    def _fetch(self, key: str, start: int, end: int | None = None) -> Reading:
         wanted = {} if start == 0 and end is None else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
         if end is not None and end <= start:
             self.size(key)
-            return iter(())
+            return Reading(iter(()), _nothing)
         with self._asked(key):
             body = self._client.get_object(Bucket=self._bucket, Key=self._name(checked(key)), **wanted)["Body"]
-        return self._received(key, body)
+        return Reading(self._received(key, body), body.close)
 
     def _received(self, key: str, body: Any) -> Iterator[bytes]:  # noqa: ANN401 - botocore's
-        try:
-            with self._asked(key):
-                yield from body.iter_chunks(PIECE_BYTES)
-        finally:
-            body.close()
+        with self._asked(key):
+            yield from body.iter_chunks(PIECE_BYTES)
 
     def _name(self, key: str) -> str:
         return f"{self._options.location}/{key}" if self._options.location else key
@@ -215,3 +212,7 @@ class S3Storage:
         except BotoCoreError as error:
             message = f"The bucket '{self._bucket}' does not answer ({type(error).__name__}): try again in a moment."
             raise StorageUnavailable(message) from error
+
+
+def _nothing() -> None:
+    """Let go of nothing."""

@@ -112,13 +112,24 @@ class ServerSettings(StorageSettings):
     """How long a worker holds a step without a sign of life; heartbeats come every sixth of it."""
     dispatch_interval_seconds: float = Field(default=1.0, gt=0)
     """The task controller looks at the latest after this, even if nobody wakes it."""
+    api_processes: int = Field(default=1, ge=1)
+    """How many processes serve the API on one port; one uses about one core."""
+    api_threads: int = Field(default=8, ge=1)
+    """How many requests a process works at at a time; those that only wait for their client do not count."""
     max_upload_bytes: int = 20 * 2**30
+    conversion_memory_bytes: int = 4 * 2**30
+    """What turning an OED file from csv into parquet, or back, may take; it is done in a process of its own."""
     restrict_system_logs: bool = False
     """V1: tracebacks and logs for staff only."""
     enforce_groups_on_v1: bool = True
     """False: V1 shows everything to everybody, as the reference platform does."""
     priority_admin_levels: list[int] = [8, 9, 10]
     """Priorities that only staff may give."""
+
+    @property
+    def upload_dir(self) -> Path:
+        """Directory of uploads that are on their way; large ones need room there and then in storage."""
+        return self.data_dir / "uploads"
 
     @property
     def media_root(self) -> Path:

@@ -8,54 +8,17 @@ from datetime import timedelta
 from celery.exceptions import SecurityWarning
 from django.conf import settings
 from django.core.management import call_command
-from gunicorn.app.base import BaseApplication
 
 from qanat.contract import queues, tasks
 from qanat.server.config.celery import app
-from qanat.server.config.wsgi import application
-from qanat.server.roles.lifeline import Lifeline
+from qanat.server.roles.api import ApiServer
 from qanat.server.runs.controller import start_controller, start_reaper
 
 logger = logging.getLogger(__name__)
 
-API_THREADS = 8
 REAP_EVERY_SHARE_OF_LEASE = 4
 BEAT_EVERY_SECONDS = 60.0
 STORAGE_EVERY_SECONDS = 6 * 3600.0
-
-
-class ApiServer(BaseApplication):  # type: ignore[misc]
-    """gunicorn around the WSGI application."""
-
-    def __init__(self, *, bind: str) -> None:
-        """Listen on ``bind``."""
-        self._bind = bind
-        self._lifeline = Lifeline()
-        super().__init__()
-
-    def load_config(self) -> None:
-        """One process with threads: requests wait for database and disk rather than for the processor.
-
-        It ends with its parent: while it lingered it would keep the port from the next API server.
-        """
-        options = {
-            "bind": self._bind,
-            "worker_class": "gthread",
-            "threads": API_THREADS,
-            "timeout": 0,
-            "graceful_timeout": 5,
-            "keepalive": 30,
-            "proc_name": "qanat api",
-            "control_socket_disable": True,
-            "post_fork": lambda _arbiter, _worker: self._lifeline.hold(),
-        }
-        for name, value in options.items():
-            if name in self.cfg.settings:
-                self.cfg.set(name, value)
-
-    def load(self) -> object:
-        """Return the application."""
-        return application
 
 
 def api(*, host: str, port: int, websocket_port: int) -> None:

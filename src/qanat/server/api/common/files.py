@@ -3,13 +3,14 @@
 ``FileView`` is the endpoint; a resource lists its files as ``FileEndpoint`` records, and ``routes`` makes the URLs.
 """
 
-import io
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Final, cast
 
-from django.http import FileResponse, Http404
+from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils.http import content_disposition_header
 from rest_framework import status
@@ -20,12 +21,15 @@ from rest_framework.response import Response
 
 from qanat.server.accounts.access import may_read_system_logs
 from qanat.server.api.common.parsers import JSONParser
-from qanat.server.api.common.resources import ResourceView
+from qanat.server.api.common.resources import SAFE, ResourceView
+from qanat.server.files.conversion import OTHER, TYPES, converted
 from qanat.server.files.models import StoredFile
 from qanat.server.files.owned import replace_file
 from qanat.server.files.storage import storage
+from qanat.storage.pieces import pieces
 
-OED_CONVERSIONS = {("text/csv", "parquet"), ("application/octet-stream", "csv")}
+RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)")
+"""One range of bytes; several in one request are answered with all of the file, as HTTP allows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +42,8 @@ class FileEndpoint:
     upload: Callable[..., StoredFile] | None = None
     """``upload(row, upload, actor)`` stores and attaches a file; None: read-only."""
     deletable: bool = False
-    convertible: bool = False
-    """Whether ``?file_format=`` turns csv into parquet and back."""
+    converted_by: str = ""
+    """The reader (``oed_conversion.READERS``) by which ``?file_format=`` turns csv into parquet and back."""
     system_log: bool = False
     """V1 may keep it for staff (``restrict_system_logs``)."""
     conversion_fields: bool = False
@@ -53,13 +57,13 @@ class FileView(ResourceView):
     holds_files = True
     parser_classes = (MultiPartParser, FormParser, JSONParser)
 
-    def get(self, request: Request, pk: int) -> FileResponse:
+    def get(self, request: Request, pk: int) -> HttpResponseBase:
         """Stream the file."""
         file = self._file(self.one(pk))
         wanted = request.query_params.get("file_format")
-        if self.endpoint.convertible and wanted and (file.content_type, wanted) in OED_CONVERSIONS:
-            return _converted(file, wanted)
-        return download(file)
+        if self.endpoint.converted_by and wanted and OTHER.get(file.content_type) == wanted:
+            return _converted(file, wanted, reader=self.endpoint.converted_by)
+        return download(file, request)
 
     def post(self, request: Request, pk: int) -> Response:
         """Store the part ``file`` in place of the file before."""
@@ -110,19 +114,71 @@ def _binding(views: type[ResourceView]) -> dict[str, Any]:
     return {name: getattr(views, name) for name in names}
 
 
-def download(file: StoredFile) -> FileResponse:
-    """Return a file as a download: its stored type without a charset, under its own name."""
-    response = FileResponse(storage().open(file.key), content_type=file.content_type)
-    response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=file.filename or file.key)
-    del response["Content-Length"]
+def download(file: StoredFile, request: Request | None = None) -> HttpResponseBase:
+    """Return a file as a download: its stored type without a charset, under its own name.
+
+    Where the request asks for a range of its bytes, or has the file already, it gets only what it needs: files never
+    change, so the key serves as their entity tag.
+    """
+    asked = request.headers if request is not None and request.method in SAFE else {}
+    tag = f'"{file.key}"'
+    known = {given.strip().removeprefix("W/") for given in asked.get("If-None-Match", "").split(",")}
+    if known & {tag, "*"}:
+        return HttpResponse(status=status.HTTP_304_NOT_MODIFIED, headers={"ETag": tag})
+    wanted = asked.get("Range", "") if asked.get("If-Range", tag) == tag else ""
+    try:
+        part = _range(wanted, size=file.size)
+    except _Unsatisfiable:
+        return HttpResponse(
+            status=status.HTTP_416_REQUESTED_RANGE_NOT_SATISFIABLE, headers={"Content-Range": f"bytes */{file.size}"}
+        )
+    if part is None:
+        response = _streamed(storage().read(file.key), filename=file.filename or file.key, kind=file.content_type)
+    else:
+        start, end = part
+        response = _streamed(
+            storage().read(file.key, start=start, length=end - start),
+            filename=file.filename or file.key,
+            kind=file.content_type,
+        )
+        response.status_code = status.HTTP_206_PARTIAL_CONTENT
+        response["Content-Range"] = f"bytes {start}-{end - 1}/{file.size}"
+        response["Content-Length"] = str(end - start)
+    response["Accept-Ranges"] = "bytes"
+    response["ETag"] = tag
     return response
 
 
-def text_download(key: str, *, filename: str) -> FileResponse:
+def text_download(key: str, *, filename: str) -> HttpResponseBase:
     """Return a log as a download."""
-    response = FileResponse(storage().open(key), content_type="text/plain")
-    response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=filename)
+    return _streamed(storage().read(key), filename=filename, kind="text/plain")
+
+
+def _streamed(content: Iterable[bytes], *, filename: str, kind: str) -> StreamingHttpResponse:
+    response = StreamingHttpResponse(content, content_type=kind)
+    response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=filename) or "attachment"
     return response
+
+
+class _Unsatisfiable(Exception):
+    """The range lies beyond the file."""
+
+
+def _range(wanted: str, *, size: int) -> tuple[int, int] | None:
+    """Return where a range begins and ends, or None where all of the file is to be sent (RFC 9110, section 14)."""
+    match = RANGE.fullmatch(wanted.replace(" ", ""))
+    first, last = match.groups() if match else ("", "")
+    if not first and not last:
+        return None
+    if not first:
+        start, end = max(0, size - int(last)), size
+    else:
+        start, end = int(first), min(size, int(last) + 1) if last else size
+        if last and int(last) < start:
+            return None
+    if start >= size or start >= end:
+        raise _Unsatisfiable
+    return start, end
 
 
 def empty() -> Response:
@@ -144,23 +200,7 @@ def receipt(file: StoredFile, *, conversion_fields: bool = False) -> dict[str, A
     return answer | ({"converted_file": None, "mapping_file": None} if conversion_fields else {})
 
 
-def _converted(file: StoredFile, wanted: str) -> FileResponse:
-    """Return an OED file in the other format; its columns are typed by their content."""
-    from pyarrow import ArrowInvalid, csv, parquet  # noqa: PLC0415 - heavy, and needed for conversions only
-
-    target = io.BytesIO()
-    try:
-        with storage().open(file.key) as stream:
-            if wanted == "parquet":
-                parquet.write_table(csv.read_csv(stream), target)
-            else:
-                csv.write_csv(parquet.read_table(stream), target)
-    except ArrowInvalid as error:
-        message = f"'{file.filename}' cannot be read, so it cannot be had as {wanted}: {error}"
-        raise ValidationError({"file_format": [message]}) from error
-    target.seek(0)
-    content_type = "application/octet-stream" if wanted == "parquet" else "text/csv"
-    response = FileResponse(target, content_type=content_type)
-    name = f"{Path(file.filename).name}.{wanted}"
-    response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name)
-    return response
+def _converted(file: StoredFile, wanted: str, *, reader: str) -> HttpResponseBase:
+    """Return an OED file in the other format; its columns are typed by the OED schema."""
+    content = pieces(converted(file, reader=reader))
+    return _streamed(content, filename=f"{Path(file.filename).name}.{wanted}", kind=TYPES[wanted])

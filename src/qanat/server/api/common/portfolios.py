@@ -26,6 +26,13 @@ from qanat.server.runs import clock
 LONGEST_CURRENCY = 15
 MOST_LOSS_FACTORS = 1000
 IN_QUEUE = {"message": "in queue"}
+READERS = {
+    "location_file": "location",
+    "accounts_file": "account",
+    "reinsurance_info_file": "ri_info",
+    "reinsurance_scope_file": "ri_scope",
+}
+"""What the OED reader calls each file."""
 
 
 def _oed_upload(field: str) -> FileEndpoint:
@@ -33,7 +40,7 @@ def _oed_upload(field: str) -> FileEndpoint:
         field=field,
         upload=lambda row, upload, actor: attach_oed_file(portfolio=row, field=field, upload=upload, actor=actor),
         deletable=True,
-        convertible=True,
+        converted_by=READERS[field],
         conversion_fields=True,
     )
 

@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import IO, Any, cast
 
 from django.conf import settings
-from django.http import FileResponse, Http404
+from django.http import Http404, StreamingHttpResponse
 from rest_framework import status
 from rest_framework.exceptions import APIException
 from rest_framework.parsers import BaseParser, JSONParser
@@ -133,7 +133,7 @@ class Heartbeat(StepView):
 class Input(StepView):
     """``workers/steps/{id}/inputs/{label}/``."""
 
-    def get(self, request: Request, step_id: int, label: str) -> FileResponse:
+    def get(self, request: Request, step_id: int, label: str) -> StreamingHttpResponse:
         """Stream one of the files that the step reads."""
         del request
         step = claims.held(step_id=step_id, fence=self.fence)
@@ -141,13 +141,14 @@ class Input(StepView):
         if label not in inputs:
             message = f"The step does not read '{label}'."
             raise Http404(message)
+        ref = inputs[label]
         try:
-            content = storage().open(inputs[label].key)
+            content = storage().read(ref.key)
         except ObjectMissing as error:
-            raise _given_up(
-                step, f"'{inputs[label].filename}' was replaced or deleted after this was asked for"
-            ) from error
-        return FileResponse(content, content_type="application/octet-stream")
+            raise _given_up(step, f"'{ref.filename}' was replaced or deleted after this was asked for") from error
+        response = StreamingHttpResponse(content, content_type="application/octet-stream")
+        response["Content-Length"] = str(ref.size)  # So that the worker knows half a file from a whole one.
+        return response
 
 
 class Output(StepView):

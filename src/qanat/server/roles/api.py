@@ -1,0 +1,149 @@
+"""The API server: gunicorn keeps its processes alive, uvicorn speaks HTTP, the bridge lends threads."""
+
+import asyncio
+import contextlib
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+from django.conf import settings
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.workers.base import Worker
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from qanat.server.api.common import admission
+from qanat.server.config.wsgi import application
+from qanat.server.roles.bridge import Answer, Bridge, Environ
+from qanat.server.roles.lifeline import Lifeline
+
+KEEP_ALIVE_SECONDS: Final = 30
+STOP_SECONDS: Final = 5
+LONGEST_HEADING: Final = 2**16
+"""Request line and headers."""
+
+
+class Doorkeeper:
+    """What Django knows of who may send large bodies; see ``bridge.Doorkeeper``."""
+
+    def longest_body(self, environ: Environ) -> int:
+        """Return how many bytes the body may have."""
+        return admission.longest_body(environ)
+
+    def refusal(self, environ: Environ) -> Answer | None:
+        """Return the answer to somebody who may not."""
+        response = admission.refusal(environ)
+        if response is None:
+            return None
+        return Answer(
+            status=response.status_code, headers=list(response.items()), body=getattr(response, "content", b"")
+        )
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """uvicorn's, with an end to how long the headers of a request may be."""
+
+    heading = 0
+    in_heading = True
+
+    def data_received(self, data: bytes) -> None:
+        """Take data; hang up on whoever sends headers without end."""
+        super().data_received(data)
+        if self.in_heading:
+            self.heading += len(data)
+            if self.heading > LONGEST_HEADING:
+                self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """Begin to count."""
+        self.heading, self.in_heading = 0, True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Stop counting."""
+        self.in_heading = False
+        super().on_headers_complete()
+
+
+class ApiProcess(Worker):  # type: ignore[misc]
+    """One process of the API server, as gunicorn wants it."""
+
+    def init_signals(self) -> None:
+        """Leave signals to uvicorn."""
+        for number in self.SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        _use_all_descriptors()
+        config = uvicorn.Config(
+            self.wsgi,
+            interface="asgi3",
+            http=HttpProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,  # Django reads them
+            server_header=False,
+            timeout_keep_alive=self.cfg.keepalive,
+            timeout_graceful_shutdown=STOP_SECONDS,
+            backlog=self.cfg.backlog,
+        )
+        server = uvicorn.Server(config)
+
+        async def serve() -> None:
+            # gunicorn's way to end a process at once, which uvicorn does not know.
+            asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, self.handle_quit, signal.SIGQUIT, None)
+            await server.serve(sockets=self.sockets)
+
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            runner.run(serve())
+        if not server.started:
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
+
+
+class ApiServer(BaseApplication):  # type: ignore[misc]
+    """gunicorn around the processes."""
+
+    def __init__(self, *, bind: str) -> None:
+        """Listen on ``bind``."""
+        self._bind = bind
+        self._lifeline = Lifeline()
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Set gunicorn up.
+
+        The processes end with their parent: one that lingered would keep the port from the next API server.
+        """
+        options = {
+            "bind": self._bind,
+            "worker_class": ApiProcess,
+            "workers": settings.QANAT.api_processes,
+            "timeout": 0,
+            "graceful_timeout": STOP_SECONDS,
+            "keepalive": KEEP_ALIVE_SECONDS,
+            "proc_name": "qanat api",
+            "control_socket_disable": True,
+            "post_fork": lambda _arbiter, _worker: self._lifeline.hold(),
+        }
+        for name, value in options.items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> Any:  # noqa: ANN401 - gunicorn calls it so, and does not look at it
+        """Return the application, as each process wants one."""
+        folder = Path(settings.FILE_UPLOAD_TEMP_DIR)
+        folder.mkdir(parents=True, exist_ok=True)
+        return Bridge(application, Doorkeeper(), folder=folder, threads=settings.QANAT.api_threads)
+
+
+def _use_all_descriptors() -> None:
+    """Raise the limit of open files as far as one may: each client takes one, each download two."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
