@@ -40,6 +40,11 @@ FIELDS = ("location_file", "accounts_file", "reinsurance_info_file", "reinsuranc
     ids=lambda value: "V1" if value is None else f"V2x{value}" if isinstance(value, int) else value,
 )
 def test_losses_are_those_expected(client: Client, piwind: Path, tmp_path: Path, case: str, chunks: int | None) -> None:
+    run_and_compare(client, piwind, tmp_path, case=case, chunks=chunks)
+
+
+def run_and_compare(client: Client, piwind: Path, tmp_path: Path, *, case: str, chunks: int | None) -> None:
+    """Run a case of PiWind's and compare its tables with those expected."""
     settings, files = CASES[case]
     given = dict(zip(FIELDS, (piwind / "inputs" / f"{name}.csv" for name in files), strict=False))
 
