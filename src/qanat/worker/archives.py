@@ -1,4 +1,7 @@
-"""Archives: gzip at level 1 (level 9 costs more than making the inputs), and extraction that trusts nothing."""
+"""Archives: gzip at level 1 (level 9 costs more than making the inputs), and extraction that trusts nothing.
+
+gzip is begun anew every few megabytes, so that whoever wants a file out of the middle can begin near it.
+"""
 
 import gzip
 import json
@@ -7,15 +10,11 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final, Self
+
+from qanat.contract.archives import MOST_MEMBERS, SECTION_BYTES, most_unpacked
 
 LEVEL: Final = 1
-MOST_MEMBERS: Final = 1_000_000
-MOST_BYTES: Final = 500 * 2**30
-MOST_RATIO: Final = 200
-"""How many times larger than itself an archive may unpack: exposure and loss tables reach 20."""
-RATIO_FROM_BYTES: Final = 256 * 2**20
-"""Less than this is no danger, whatever the ratio: a table of zeros is small."""
 LINKS: Final = ".links.json"
 """Names the links that an archive leaves out: path -> target relative to the model's data."""
 
@@ -36,7 +35,11 @@ def pack(
         keep: whether a path goes in; default: all.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(target, "w:gz", compresslevel=LEVEL) as archive:
+    with (
+        target.open("wb") as stream,
+        _Sections(stream) as sections,
+        tarfile.open(fileobj=sections, mode="w") as archive,  # type: ignore[call-overload]
+    ):
         for member in members:
             root = directory / member
             for path in sorted([root, *root.rglob("*")] if root.is_dir() else [root]):
@@ -66,7 +69,7 @@ def unpack(archive_path: Path, directory: Path) -> None:
     """
     directory.mkdir(parents=True, exist_ok=True)
     members = total = 0
-    most = min(MOST_BYTES, max(RATIO_FROM_BYTES, MOST_RATIO * archive_path.stat().st_size))
+    most = most_unpacked(archive_path.stat().st_size)
     try:
         with tarfile.open(archive_path, "r:*") as archive:
             for member in archive:
@@ -79,6 +82,44 @@ def unpack(archive_path: Path, directory: Path) -> None:
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         message = f"{archive_path.name} cannot be unpacked: {error}"
         raise UnsafeArchive(message) from error
+
+
+class _Sections:
+    """A file that compresses what is written to it, in sections that each can be read by itself."""
+
+    def __init__(self, target: BinaryIO) -> None:
+        self._target = target
+        self._gzip = self._begin()
+        self._written = 0
+        self._left = SECTION_BYTES
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._gzip.close()
+
+    def tell(self) -> int:
+        """Return how much was written."""
+        return self._written
+
+    def write(self, content: bytes) -> int:
+        """Compress; the section ends where it is full."""
+        rest = memoryview(content)
+        while rest:
+            if not self._left:
+                self._gzip.close()
+                self._gzip = self._begin()
+                self._left = SECTION_BYTES
+            part = rest[: self._left]
+            self._gzip.write(part)
+            self._left -= len(part)
+            rest = rest[len(part) :]
+        self._written += len(content)
+        return len(content)
+
+    def _begin(self) -> gzip.GzipFile:
+        return gzip.GzipFile(filename="", mode="wb", compresslevel=LEVEL, fileobj=self._target, mtime=0)
 
 
 def note_links(directory: Path, *, data: Path | None) -> None:

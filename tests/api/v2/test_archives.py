@@ -60,7 +60,20 @@ def test_one_file_of_an_archive_is_downloaded(api: Caller, archived: Analysis, f
     assert answer.headers["Content-Disposition"] == f'attachment; filename="{name.rpartition("/")[2]}"'
 
 
-@pytest.mark.parametrize("name", ["", "nothing.csv", "output", "link.csv", "../location.csv", "/etc/passwd"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "nothing.csv",
+        "output",
+        "output/",
+        "./location.csv",
+        "link.csv",
+        "../location.csv",
+        "/etc/passwd",
+        "\0",
+    ],
+)
 def test_what_is_no_file_of_the_archive_is_refused(api: Caller, archived: Analysis, field: str, name: str) -> None:
     answer = api.get(f"analyses/{archived.pk}/{field}_tar_extract/", filename=name)
 

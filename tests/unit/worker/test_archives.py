@@ -1,5 +1,6 @@
 """Archives come back as they were, and none writes where it may not."""
 
+import gzip
 import io
 import tarfile
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from qanat.contract import archives as limits
 from qanat.worker import archives
 from qanat.worker.archives import UnsafeArchive
 
@@ -96,7 +98,7 @@ def test_a_damaged_archive_is_refused_with_a_sentence(tmp_path: Path, damage: Ca
 
 
 def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "RATIO_FROM_BYTES", 2**20)
+    monkeypatch.setattr(limits, "RATIO_FROM_BYTES", 2**20)
     bomb = tar(tmp_path / "bomb.tar.gz", member("zeros"), content=bytes(8 * 2**20))
 
     with pytest.raises(UnsafeArchive, match="unpacks to more than"):
@@ -154,3 +156,27 @@ def test_a_member_is_put_in_place_of_the_one_of_its_name(tmp_path: Path) -> None
         if path.is_file()
     }
     assert found == {"kept.txt": "kept", "deep/kept.txt": "deep", "occurrence.bin": "new"}
+
+
+def test_an_archive_can_be_read_from_the_middle_on(tmp_path: Path) -> None:
+    content = bytes(range(256)) * (3 * limits.SECTION_BYTES // 256)
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "large").write_bytes(content)
+
+    packed = archives.pack(tmp_path / "source", tmp_path / "a.tar.gz").read_bytes()
+
+    beginnings = [start for start in range(1, len(packed)) if packed.startswith(b"\x1f\x8b\x08", start)]
+    unpacked = [gzip.decompress(packed[start:]) for start in beginnings]
+    assert [len(gzip.decompress(packed)) - len(rest) for rest in unpacked] == [
+        limits.SECTION_BYTES * number for number in (1, 2, 3)
+    ]
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "a").write_bytes(b"x")
+
+    first = archives.pack(tmp_path / "source", tmp_path / "a.tar.gz").read_bytes()
+    again = archives.pack(tmp_path / "source", tmp_path / "b.tar.gz").read_bytes()
+
+    assert first == again

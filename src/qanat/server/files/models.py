@@ -24,3 +24,17 @@ class StoredFile(models.Model):
     def __str__(self) -> str:
         """Name the file as its owner does."""
         return self.filename
+
+
+class ArchiveIndex(models.Model):
+    """Where the files in an archive lie, once somebody has read through it; see ``archives``."""
+
+    file = models.OneToOneField(StoredFile, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    members = models.JSONField()
+    """``{name: [size, offset in what is unpacked]}``."""
+    sections = models.JSONField()
+    """``[[offset in what is unpacked, offset in the archive], ...]``, ascending."""
+
+    def __str__(self) -> str:
+        """Name the archive."""
+        return str(self.file)

@@ -12,6 +12,7 @@ from rest_framework.views import exception_handler
 from qanat.server.accounts.access import GroupsRefused, WriteRefused
 from qanat.server.analyses.combining import CombineRefused
 from qanat.server.analyses.requests import NotPossible
+from qanat.server.files.archives import ArchiveUnreadable
 from qanat.server.files.conversion import ConversionsBusy, NotConvertible
 from qanat.server.files.operations import UploadRefused
 from qanat.server.files.settings_documents import SettingsRefused
@@ -32,6 +33,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     TransformUnderWay: (status.HTTP_400_BAD_REQUEST, lambda error: [str(error)]),
     CombineRefused: (status.HTTP_400_BAD_REQUEST, lambda error: error.errors),
     UploadRefused: (status.HTTP_400_BAD_REQUEST, lambda error: {"file": [str(error)]}),
+    ArchiveUnreadable: (status.HTTP_400_BAD_REQUEST, lambda error: [str(error)]),
     NotConvertible: (status.HTTP_400_BAD_REQUEST, lambda error: {"file_format": [str(error)]}),
     ConversionsBusy: (status.HTTP_503_SERVICE_UNAVAILABLE, _detail),
     GroupsRefused: (status.HTTP_400_BAD_REQUEST, lambda error: {"groups": [str(error)]}),

@@ -133,10 +133,10 @@ def download(file: StoredFile, request: Request | None = None) -> HttpResponseBa
             status=status.HTTP_416_REQUESTED_RANGE_NOT_SATISFIABLE, headers={"Content-Range": f"bytes */{file.size}"}
         )
     if part is None:
-        response = _streamed(storage().read(file.key), filename=file.filename or file.key, kind=file.content_type)
+        response = streamed(storage().read(file.key), filename=file.filename or file.key, kind=file.content_type)
     else:
         start, end = part
-        response = _streamed(
+        response = streamed(
             storage().read(file.key, start=start, length=end - start),
             filename=file.filename or file.key,
             kind=file.content_type,
@@ -151,10 +151,11 @@ def download(file: StoredFile, request: Request | None = None) -> HttpResponseBa
 
 def text_download(key: str, *, filename: str) -> HttpResponseBase:
     """Return a log as a download."""
-    return _streamed(storage().read(key), filename=filename, kind="text/plain")
+    return streamed(storage().read(key), filename=filename, kind="text/plain")
 
 
-def _streamed(content: Iterable[bytes], *, filename: str, kind: str) -> StreamingHttpResponse:
+def streamed(content: Iterable[bytes], *, filename: str, kind: str) -> StreamingHttpResponse:
+    """Return content as a download of a type, under a name."""
     response = StreamingHttpResponse(content, content_type=kind)
     response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=filename) or "attachment"
     return response
@@ -203,4 +204,4 @@ def receipt(file: StoredFile, *, conversion_fields: bool = False) -> dict[str, A
 def _converted(file: StoredFile, wanted: str, *, reader: str) -> HttpResponseBase:
     """Return an OED file in the other format; its columns are typed by the OED schema."""
     content = pieces(converted(file, reader=reader))
-    return _streamed(content, filename=f"{Path(file.filename).name}.{wanted}", kind=TYPES[wanted])
+    return streamed(content, filename=f"{Path(file.filename).name}.{wanted}", kind=TYPES[wanted])

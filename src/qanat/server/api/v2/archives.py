@@ -1,17 +1,17 @@
 """Looking into the archives of an analysis without downloading them."""
 
-import tarfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import PurePath
 
-from django.http import Http404, HttpResponse
+from django.http import Http404
+from django.http.response import HttpResponseBase
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from qanat.server.api.common.analyses import Analyses
-from qanat.server.files.storage import storage
+from qanat.server.api.common.files import streamed
+from qanat.server.files import archives
+from qanat.server.files.models import StoredFile
 
 MEMBER_TYPES = {
     ".parquet": "application/octet-stream",
@@ -27,18 +27,16 @@ class ArchiveView(Analyses):
     version = "v2"
     field: str = "output_file"
 
-    @contextmanager
-    def archive(self, pk: int) -> Iterator[tarfile.TarFile]:
-        """Open the archive.
+    def archive(self, pk: int) -> StoredFile:
+        """Return the archive.
 
         Raises:
             Http404: the analysis has none yet.
         """
-        file = getattr(self.one(pk), self.field)
+        file: StoredFile | None = getattr(self.one(pk), self.field)
         if file is None:
             raise Http404
-        with storage().open(file.key) as stream, tarfile.open(fileobj=stream, mode="r:gz") as archive:
-            yield archive
+        return file
 
 
 class TarList(ArchiveView):
@@ -47,22 +45,19 @@ class TarList(ArchiveView):
     def get(self, request: Request, pk: int) -> Response:
         """Return the paths of the files in the archive."""
         del request
-        with self.archive(pk) as archive:
-            return Response([member.name for member in archive if member.isfile()])
+        return Response(archives.members(self.archive(pk)))
 
 
 class TarExtract(ArchiveView):
     """``analyses/{id}/{input,output}_file_tar_extract/?filename=``."""
 
-    def get(self, request: Request, pk: int) -> HttpResponse:
-        """Return one file of the archive."""
-        wanted = request.query_params.get("filename", "")
-        with self.archive(pk) as archive:
-            member = next((m for m in archive if m.name == wanted and m.isfile()), None)
-            stream = archive.extractfile(member) if member else None
-            if stream is None:
-                raise ValidationError(["Invalid filename."])
-            content_type = MEMBER_TYPES.get(PurePath(wanted).suffix, "text/html; charset=utf-8")
-            response = HttpResponse(stream.read(), content_type=content_type)
-        response["Content-Disposition"] = f'attachment; filename="{PurePath(wanted).name}"'
+    def get(self, request: Request, pk: int) -> HttpResponseBase:
+        """Stream one file of the archive."""
+        try:
+            member, content = archives.open_member(self.archive(pk), request.query_params.get("filename", ""))
+        except archives.MemberMissing:
+            raise ValidationError(["Invalid filename."]) from None
+        name = PurePath(member.name)
+        response = streamed(content, filename=name.name, kind=MEMBER_TYPES.get(name.suffix, "text/html; charset=utf-8"))
+        response["Content-Length"] = str(member.size)
         return response
