@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from qanat.storage.port import KEY
 from qanat.storage.secret_files import keep_secret
 
 KNOWN_WEAK: Final = {"", "secret", "changeme", "password", "django-insecure"}
@@ -81,6 +82,15 @@ class StorageSettings(BaseSettings):
         needed = {"local": (), "s3": ("aws_bucket_name",), "azure": ("azure_account_name", "azure_container")}
         if missing := [f"QANAT_{name.upper()}" for name in needed[self.storage_kind] if not getattr(self, name)]:
             message = f"storage of the type '{self.storage_type}' needs {' and '.join(missing)}"
+            raise ValueError(message)
+        if bool(self.aws_access_key_id) != bool(self.aws_secret_access_key.get_secret_value()):
+            message = "QANAT_AWS_ACCESS_KEY_ID and QANAT_AWS_SECRET_ACCESS_KEY go together: give both or neither"
+            raise ValueError(message)
+        if self.storage_location and not KEY.fullmatch(self.storage_location):
+            message = (
+                f"the location '{self.storage_location}' of the files may have letters, digits and _ . + @ = - only, "
+                "and slashes between them"
+            )
             raise ValueError(message)
         return self
 
