@@ -255,3 +255,48 @@ def test_a_currency_table_that_is_none_is_refused_with_the_line(api: Caller, emp
 
     assert answer.code == BAD_REQUEST
     assert answer.body["file"][0].startswith("Line 3 ")
+
+
+@pytest.fixture
+def kept_as_parquet(settings: Settings) -> None:
+    """A server that keeps csv as parquet."""
+    settings.QANAT = settings.QANAT.model_copy(update={"portfolio_parquet_storage": True})
+
+
+def test_a_csv_file_is_kept_as_parquet_where_the_server_is_set_so(
+    api: Caller,
+    empty: Portfolio,
+    kept_as_parquet: None,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    route = f"portfolios/{empty.pk}/location_file/"
+
+    with django_capture_on_commit_callbacks(execute=True):
+        receipt = api.upload(route, LOCATIONS, name="loc.csv", content_type="text/csv").body
+    answer = api.get(route)
+
+    assert (receipt["filename"], receipt["file"][-8:]) == ("loc.csv.parquet", ".parquet")
+    assert answer.headers["Content-Type"] == PARQUET
+    assert parquet.read_table(pa.BufferReader(answer.content)).num_rows == 2
+    assert [file.key for file in StoredFile.objects.all()] == [receipt["file"]]
+
+
+def test_a_csv_file_that_cannot_be_kept_as_parquet_is_refused_and_the_one_before_stays(
+    api: Caller, portfolio: Portfolio, kept_as_parquet: None
+) -> None:
+    route = f"portfolios/{portfolio.pk}/location_file/"
+
+    answer = api.upload(route, b"PortNumber,BuildingTIV\n1,a lot\n", name="loc.csv", content_type="text/csv")
+
+    assert (answer.code, set(answer.body)) == (BAD_REQUEST, {"error", "detail", "exception"})
+    assert "'loc.csv' cannot be read as OED" in answer.body["detail"]
+    assert api.get(route).content == LOCATIONS
+    assert StoredFile.objects.count() == 1
+
+
+def test_what_comes_as_something_else_is_kept_as_it_is(api: Caller, empty: Portfolio, kept_as_parquet: None) -> None:
+    name, content_type, content = UPLOADS["gzip"]
+
+    api.upload(f"portfolios/{empty.pk}/location_file/", content, name=name, content_type=content_type)
+
+    assert api.get(f"portfolios/{empty.pk}/location_file/").content == content

@@ -126,6 +126,8 @@ class ServerSettings(StorageSettings):
     """How many processes serve the API on one port; one uses about one core."""
     api_threads: int = Field(default=8, ge=1)
     """How many requests a process works at at a time; those that only wait for their client do not count."""
+    portfolio_parquet_storage: bool = _shared("portfolio_parquet_storage", default=False)
+    """Keep the OED files of portfolios that come as csv as parquet."""
     max_upload_bytes: int = 20 * 2**30
     conversion_memory_bytes: int = 4 * 2**30
     """What turning an OED file from csv into parquet, or back, may take; it is done in a process of its own."""

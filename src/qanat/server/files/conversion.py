@@ -18,9 +18,8 @@ from qanat.server.files.oed_conversion import TOO_LARGE, UNREADABLE
 from qanat.server.files.storage import storage
 
 TYPES: Final = {"csv": "text/csv", "parquet": "application/octet-stream"}
-"""The formats, and what is stored of each."""
-OTHER: Final = {"text/csv": "parquet", "application/octet-stream": "csv"}
-"""Which format a stored type can be had in, besides its own."""
+"""The formats, and the type of each."""
+OTHER: Final = {"csv": "parquet", "parquet": "csv"}
 AT_A_TIME: Final = 2
 LONGEST_SECONDS: Final = 600.0
 PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "OASIS_OED_SCHEMA_INFO")
@@ -35,11 +34,12 @@ class ConversionsBusy(Exception):
     """As many conversions are under way as this server does at a time; trying again in a moment helps."""
 
 
-def converted(file: StoredFile, *, reader: str) -> BinaryIO:
-    """Return the file in its other format, as a stream over a temporary file that is gone once it is closed.
+def converted(file: StoredFile, *, to: str, reader: str) -> BinaryIO:
+    """Return the file in another format, as a stream over a temporary file that is gone once it is closed.
 
     Args:
-        file: a file of one of the types in ``OTHER``.
+        file: an OED file in the other one of the two formats.
+        to: the format wanted, one of ``TYPES``.
         reader: which kind of OED file it is, one of ``oed_conversion.READERS``.
 
     Raises:
@@ -52,9 +52,8 @@ def converted(file: StoredFile, *, reader: str) -> BinaryIO:
         raise ConversionsBusy(message)
     try:
         with _folder() as folder:
-            wanted = OTHER[file.content_type]
-            source = _fetched(file, folder / f"source.{OTHER[TYPES[wanted]]}")
-            target = folder / f"target.{wanted}"
+            source = _fetched(file, folder / f"source.{OTHER[to]}")
+            target = folder / f"target.{to}"
             _run(file, source=source, target=target, reader=reader)
             return target.open("rb")
     finally:

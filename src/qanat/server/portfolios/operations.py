@@ -3,18 +3,31 @@
 import csv
 import io
 import json
-from typing import Final
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import BinaryIO, Final
 
-from django.contrib.auth.models import User
+from django.conf import settings
+from django.contrib.auth.models import Group, User
 from django.db import transaction
 
 from qanat.server.accounts.access import groups_of_file
+from qanat.server.files.conversion import TYPES, NotConvertible, converted
 from qanat.server.files.models import StoredFile
-from qanat.server.files.operations import Upload, UploadRefused, check_type, delete_file, store_content, store_upload
+from qanat.server.files.operations import (
+    EXCEL_CSV,
+    Upload,
+    UploadRefused,
+    check_type,
+    delete_file,
+    store_content,
+    store_upload,
+)
 from qanat.server.files.owned import replace_file
 from qanat.server.portfolios.models import FILES, TASK_FILES, Portfolio
 from qanat.server.runs import cancellation
 from qanat.server.runs import models as runs
+from qanat.storage.pieces import pieces
 
 OED_TYPES: Final = (
     "application/octet-stream",
@@ -26,6 +39,17 @@ OED_TYPES: Final = (
 )
 CURRENCY_TYPES: Final = ("application/json", "text/csv")
 RATE_COLUMNS: Final = 3
+READERS: Final = {
+    "location_file": "location",
+    "accounts_file": "account",
+    "reinsurance_info_file": "ri_info",
+    "reinsurance_scope_file": "ri_scope",
+}
+"""What the OED reader calls each file."""
+
+
+class OedUnreadable(Exception):
+    """A file that is to be kept as parquet cannot be read as OED; the message says why."""
 
 
 def attach_oed_file(*, portfolio: Portfolio, field: str, upload: Upload, actor: User) -> StoredFile:
@@ -33,11 +57,40 @@ def attach_oed_file(*, portfolio: Portfolio, field: str, upload: Upload, actor: 
 
     Raises:
         UploadRefused: its type is not one of ``OED_TYPES`` or contradicts its suffix.
+        OedUnreadable: it is to be kept as parquet, and cannot be read.
+        ConversionsBusy: it is to be kept as parquet, and others are being converted.
     """
     groups = groups_of_file(owner=portfolio, actor=actor)
     file = store_upload(upload=upload, creator=actor, groups=groups, allowed_types=OED_TYPES)
+    if settings.QANAT.portfolio_parquet_storage and file.content_type in {"text/csv", EXCEL_CSV}:
+        file = _as_parquet(file, reader=READERS[field], actor=actor, groups=groups)
     replace_file(portfolio, field, file)
     return file
+
+
+@dataclass(kw_only=True)
+class _Stream:
+    """What was converted, as an upload."""
+
+    name: str | None
+    content_type: str | None
+    content: BinaryIO
+
+    def chunks(self) -> Iterable[bytes]:
+        """Yield the content."""
+        return pieces(self.content)
+
+
+def _as_parquet(file: StoredFile, *, reader: str, actor: User, groups: list[Group]) -> StoredFile:
+    """Return a csv file as a parquet file; the csv file is gone, whatever happens."""
+    try:
+        with converted(file, to="parquet", reader=reader) as content:
+            upload = _Stream(name=f"{file.filename}.parquet", content_type=TYPES["parquet"], content=content)
+            return store_upload(upload=upload, creator=actor, groups=groups, allowed_types=OED_TYPES)
+    except NotConvertible as error:
+        raise OedUnreadable(str(error)) from error
+    finally:
+        delete_file(file)
 
 
 def attach_currency_rates(*, portfolio: Portfolio, upload: Upload, actor: User) -> StoredFile:

@@ -16,6 +16,7 @@ from qanat.server.files.archives import ArchiveUnreadable
 from qanat.server.files.conversion import ConversionsBusy, NotConvertible
 from qanat.server.files.operations import UploadRefused
 from qanat.server.files.settings_documents import SettingsRefused
+from qanat.server.portfolios.operations import OedUnreadable
 from qanat.server.portfolios.requests import ExposureLacking, TransformUnderWay
 from qanat.storage.port import ObjectMissing, StorageFull, StorageUnavailable
 
@@ -34,6 +35,14 @@ ANSWERS: dict[type[Exception], Answer] = {
     CombineRefused: (status.HTTP_400_BAD_REQUEST, lambda error: error.errors),
     UploadRefused: (status.HTTP_400_BAD_REQUEST, lambda error: {"file": [str(error)]}),
     ArchiveUnreadable: (status.HTTP_400_BAD_REQUEST, lambda error: [str(error)]),
+    OedUnreadable: (
+        status.HTTP_400_BAD_REQUEST,
+        lambda error: {
+            "error": "The file cannot be stored as parquet.",
+            "detail": str(error),
+            "exception": type(error.__cause__).__name__,
+        },
+    ),
     NotConvertible: (status.HTTP_400_BAD_REQUEST, lambda error: {"file_format": [str(error)]}),
     ConversionsBusy: (status.HTTP_503_SERVICE_UNAVAILABLE, _detail),
     GroupsRefused: (status.HTTP_400_BAD_REQUEST, lambda error: {"groups": [str(error)]}),

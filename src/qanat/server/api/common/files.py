@@ -61,7 +61,7 @@ class FileView(ResourceView):
         """Stream the file."""
         file = self._file(self.one(pk))
         wanted = request.query_params.get("file_format")
-        if self.endpoint.converted_by and wanted and OTHER.get(file.content_type) == wanted:
+        if self.endpoint.converted_by and wanted in OTHER and file.content_type == TYPES[OTHER[wanted]]:
             return _converted(file, wanted, reader=self.endpoint.converted_by)
         return download(file, request)
 
@@ -203,5 +203,5 @@ def receipt(file: StoredFile, *, conversion_fields: bool = False) -> dict[str, A
 
 def _converted(file: StoredFile, wanted: str, *, reader: str) -> HttpResponseBase:
     """Return an OED file in the other format; its columns are typed by the OED schema."""
-    content = pieces(converted(file, reader=reader))
+    content = pieces(converted(file, to=wanted, reader=reader))
     return streamed(content, filename=f"{Path(file.filename).name}.{wanted}", kind=TYPES[wanted])

@@ -19,20 +19,13 @@ from qanat.server.api.common.parsers import JSONParser
 from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of
 from qanat.server.files.storage import link_of
 from qanat.server.portfolios.models import FILES, OED_FILES, Portfolio
-from qanat.server.portfolios.operations import attach_currency_rates, attach_oed_file
+from qanat.server.portfolios.operations import READERS, attach_currency_rates, attach_oed_file
 from qanat.server.portfolios.requests import FILE_TYPES, request_exposure_run, request_transform, request_validation
 from qanat.server.runs import clock
 
 LONGEST_CURRENCY = 15
 MOST_LOSS_FACTORS = 1000
 IN_QUEUE = {"message": "in queue"}
-READERS = {
-    "location_file": "location",
-    "accounts_file": "account",
-    "reinsurance_info_file": "ri_info",
-    "reinsurance_scope_file": "ri_scope",
-}
-"""What the OED reader calls each file."""
 
 
 def _oed_upload(field: str) -> FileEndpoint:
