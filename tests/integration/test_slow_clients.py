@@ -116,6 +116,12 @@ def test_a_large_body_of_somebody_unknown_is_read_but_not_kept(live: Live, large
     assert psutil.Process(live.pid).children()[0].io_counters().write_bytes - before < MIB
 
 
+def test_a_large_body_for_nobody_is_not_taken(live: Live, client: httpx.Client) -> None:
+    answer = client.post("v2/nowhere/", files={"file": ("a.csv", bytes(MIB), "text/csv")})
+
+    assert answer.status_code == 404
+
+
 def test_a_document_is_not_read_without_end(client: httpx.Client) -> None:
     def endless() -> Iterator[bytes]:
         yield b'{"name": "'

@@ -30,6 +30,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "qanat.server.api.common.middleware.tolerate_clients",
+    "qanat.server.api.common.admission.Admission",
 ]
 ROOT_URLCONF = "qanat.server.config.urls"
 WSGI_APPLICATION = "qanat.server.config.wsgi.application"

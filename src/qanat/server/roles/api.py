@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import resource
 import signal
 import sys
@@ -35,12 +36,13 @@ class Doorkeeper:
 
     def refusal(self, environ: Environ) -> Answer | None:
         """Return the answer to somebody who may not."""
-        response = admission.refusal(environ)
-        if response is None:
-            return None
-        return Answer(
-            status=response.status_code, headers=list(response.items()), body=getattr(response, "content", b"")
-        )
+        question = {**environ, admission.QUESTION: True, "CONTENT_LENGTH": "0", "wsgi.input": io.BytesIO()}
+        response = application(question, lambda *_: len)  # nobody writes through what it returns
+        with contextlib.closing(response):
+            if isinstance(response, admission.Admitted):
+                return None
+            body = b"".join(response)
+        return Answer(status=response.status_code, headers=list(response.items()), body=body)
 
 
 class HttpProtocol(HttpToolsProtocol):

@@ -1,20 +1,21 @@
-"""Who may send a large body, judged before it is taken: so that nobody fills the disk without having logged in."""
+"""Who may send a large body, judged before it is taken: so that nobody fills the disk without having logged in.
 
-import io
-from typing import Any
+The API server asks by sending the request through the application once without its body, marked as a question. All
+middleware sees it, and so any way to log in counts; then the view is asked instead of called.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
 
 from django.conf import settings
-from django.core.handlers.wsgi import WSGIRequest
-from django.http import HttpResponseBase
-from django.urls import Resolver404, resolve
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from qanat.server.api.common.middleware import tolerate_clients
-
-FORM_BYTES = 2**20
+FORM_BYTES: Final = 2**20
 """What a form may have around its file."""
-WITHOUT_A_BODY = {"CONTENT_LENGTH": "0", "wsgi.input": io.BytesIO()}
+QUESTION: Final = "qanat.question"
+"""Marks the environment of a question; no header of a request can have this name."""
 
 
 def longest_body(environ: dict[str, Any]) -> int:
@@ -23,38 +24,43 @@ def longest_body(environ: dict[str, Any]) -> int:
     return (settings.QANAT.max_upload_bytes + FORM_BYTES) if file else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
 
-def refusal(environ: dict[str, Any]) -> HttpResponseBase | None:
-    """Return the answer to somebody whom the route's authentication or permissions turn away, else None."""
-    request = WSGIRequest({**environ, **WITHOUT_A_BODY})
-    answer: list[HttpResponseBase | None] = []
+class Admitted(HttpResponse):
+    """The answer to a question: send the body."""
 
-    def ask(request: WSGIRequest) -> HttpResponseBase:
-        answer.append(_refusal(request))
-        return answer[0] or Response()
-
-    tolerate_clients(ask)(request)  # type: ignore[arg-type]
-    return answer[0]
+    status_code = 204
 
 
-def _refusal(request: WSGIRequest) -> HttpResponseBase | None:
-    try:
-        match = resolve(request.path_info)
-    except Resolver404:
-        return None
-    view_class = getattr(match.func, "view_class", None)
-    if view_class is None or not issubclass(view_class, APIView):
-        return None
-    view = view_class(**getattr(match.func, "view_initkwargs", {}))
-    view.setup(request, *match.args, **match.kwargs)
-    asked = view.initialize_request(request, *match.args, **match.kwargs)
-    view.request = asked
+class Admission:
+    """The middleware that answers questions."""
+
+    def __init__(self, handle: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        """Stand before ``handle``."""
+        self._handle = handle
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Let all requests through."""
+        return self._handle(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., HttpResponseBase], args: list[Any], kwargs: dict[str, Any]
+    ) -> HttpResponseBase | None:
+        """Answer a question by the view's authentication and permissions; let what is none through to the view."""
+        if QUESTION not in request.META:
+            return None
+        view_class = getattr(view, "view_class", None)
+        if view_class is None or not issubclass(view_class, APIView):
+            return JsonResponse({"detail": "Nothing here takes a body of this size."}, status=413)
+        return _refusal(view_class(**getattr(view, "view_initkwargs", {})), request, args, kwargs) or Admitted()
+
+
+def _refusal(view: APIView, request: HttpRequest, args: list[Any], kwargs: dict[str, Any]) -> HttpResponseBase | None:
+    view.setup(request, *args, **kwargs)
+    view.request = asked = view.initialize_request(request, *args, **kwargs)
     view.headers = view.default_response_headers
     try:
-        view.initial(asked, *match.args, **match.kwargs)
+        view.initial(asked, *args, **kwargs)
     except Exception as error:  # noqa: BLE001 - the view knows which of them it answers
-        response: HttpResponseBase = view.finalize_response(
-            asked, view.handle_exception(error), *match.args, **match.kwargs
-        )
+        response: HttpResponseBase = view.finalize_response(asked, view.handle_exception(error), *args, **kwargs)
         if isinstance(response, Response):
             response.render()
         return response
