@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
-from azure.storage.blob import BlobBlock, BlobClient, BlobSasPermissions, ContainerClient, generate_blob_sas
+from azure.storage.blob import (
+    BlobBlock,
+    BlobClient,
+    BlobSasPermissions,
+    ContainerClient,
+    LinearRetry,
+    generate_blob_sas,
+)
 
 from qanat.storage.pieces import Reading, Resumed, as_file, parts
 from qanat.storage.port import ObjectMissing, StorageFull, StorageUnavailable, checked
@@ -22,6 +29,7 @@ GET_BYTES: Final = 2**20
 """The library asks for so much at a time and holds it."""
 CONNECT_SECONDS: Final = 5
 READ_SECONDS: Final = 60
+TRIES: Final = 3
 LOOK_AT_COPY_SECONDS: Final = 0.2
 INSUFFICIENT_STORAGE: Final = 507
 
@@ -54,6 +62,8 @@ class AzureStorage:
             max_single_get_size=GET_BYTES,
             max_chunk_get_size=GET_BYTES,
             max_single_put_size=PART_BYTES,
+            # The library's own policy tries for a minute, and a thread waits for it.
+            retry_policy=LinearRetry(backoff=1, retry_total=TRIES, random_jitter_range=1),
             connection_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS,
             logging_enable=False,

@@ -14,16 +14,14 @@ from qanat.storage.memory import MemoryStorage
 from qanat.storage.port import ObjectMissing, Storage
 from tests import object_stores
 
-KINDS = [
-    "local",
-    "memory",
+REMOTE = [
     pytest.param("s3", marks=pytest.mark.xdist_group("s3")),
     pytest.param("azure", marks=pytest.mark.xdist_group("azure")),
 ]
 MIB = 2**20
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=["local", "memory", *REMOTE])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     """Each storage, empty; the remote ones are of servers that run for the whole session, below a fresh location."""
     if request.param == "local":
