@@ -279,7 +279,14 @@ def extra_installed(here: Here, *, name: str, needed_for: str) -> Check | None:
 
 
 def _extra_is_optional(here: Here, name: str) -> bool:
-    return name == "postgres" and not here.environment.get("QANAT_DATABASE_URL")
+    names = server_environment.shared_names("storage_type")
+    storage = next((given for name in names if (given := here.environment.get(name))), "")
+    unneeded = {
+        "postgres": not here.environment.get("QANAT_DATABASE_URL"),
+        "s3": storage not in server_environment.S3_TYPES,
+        "azure": storage != "azure",
+    }
+    return unneeded.get(name, False)
 
 
 def kernel_version(here: Here, *, name: str) -> Check | None:
@@ -675,6 +682,8 @@ CHECKS: Final[tuple[Callable[[Here], Check | None], ...]] = (
     partial(extra_installed, name="worker", needed_for="running models on this machine"),
     partial(extra_installed, name="embedded", needed_for="`qanat up`, which starts its own broker"),
     partial(extra_installed, name="postgres", needed_for="a PostgreSQL database"),
+    partial(extra_installed, name="s3", needed_for="files in S3"),
+    partial(extra_installed, name="azure", needed_for="files in Azure Blob"),
     *(partial(kernel_version, name=name) for name in KERNEL),
     kernel_cache,
     data_directory,

