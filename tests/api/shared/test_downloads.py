@@ -48,7 +48,20 @@ def test_a_part_beyond_the_file_is_refused_with_its_size(api: Caller, portfolio:
     assert answer.headers["Content-Range"] == f"bytes */{SIZE}"
 
 
-@pytest.mark.parametrize("wanted", ["", "bytes=", "bytes=-", "bytes=5-2", "lines=1-2", "bytes=0-1,4-5", "bytes=x-y"])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "",
+        "bytes=",
+        "bytes=-",
+        "bytes=5-2",
+        "lines=1-2",
+        "bytes=0-1,4-5",
+        "bytes=x-y",
+        "bytes=\N{ARABIC-INDIC DIGIT ONE}-",
+        f"bytes={'9' * 5000}-",
+    ],
+)
 def test_what_is_no_single_range_is_answered_with_all_of_the_file(
     api: Caller, portfolio: Portfolio, wanted: str
 ) -> None:

@@ -1,10 +1,12 @@
 """Writes of files: uploads streamed to storage, results adopted, files deleted."""
 
 import hashlib
+import shutil
 import uuid
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
-from pathlib import PurePath
+from datetime import datetime
+from pathlib import Path, PurePath
 from typing import Protocol
 
 from django.conf import settings
@@ -142,6 +144,18 @@ def delete_file(file: StoredFile | None) -> None:
     key = file.key
     file.delete()
     transaction.on_commit(lambda: storage().delete(key), robust=True)
+
+
+def clear_uploads(*, before: datetime) -> None:
+    """Remove what uploads and conversions that were killed before then have left on this host."""
+    for path in Path(settings.FILE_UPLOAD_TEMP_DIR).iterdir():
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime >= before.timestamp():
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
 
 
 def _row(  # noqa: PLR0913 - a row of the table

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from qanat.server.accounts.operations import forget_expired_tokens
+from qanat.server.files.operations import clear_uploads
 from qanat.server.files.storage import storage
 from qanat.server.runs.models import Worker
 
@@ -17,5 +18,7 @@ def tidy(*, now: datetime) -> None:
 
 
 def discard_unfinished_uploads(*, now: datetime) -> None:
-    """Free what uploads take in storage whose senders or servers were killed a day ago."""
-    storage().discard_unfinished(before=now - UPLOAD_IS_GIVEN_UP_AFTER)
+    """Free what uploads take, in storage and on their way to it, whose senders or servers were killed a day ago."""
+    before = now - UPLOAD_IS_GIVEN_UP_AFTER
+    clear_uploads(before=before)
+    storage().discard_unfinished(before=before)

@@ -28,8 +28,8 @@ from qanat.server.files.owned import replace_file
 from qanat.server.files.storage import storage
 from qanat.storage.pieces import pieces
 
-RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)")
-"""One range of bytes; several in one request are answered with all of the file, as HTTP allows."""
+RANGE: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+"""One range of bytes, at offsets that files have; several at once are answered with all of the file, as HTTP allows."""
 
 
 @dataclass(frozen=True, kw_only=True)
