@@ -53,7 +53,12 @@ def pack(
 def repack(archive_path: Path, target: Path, *, instead: Mapping[str, Path]) -> None:
     """Copy a tar.gz, with some members taken from files, in place of those of the same name where there are any."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(archive_path, "r|*") as before, tarfile.open(target, "w:gz", compresslevel=LEVEL) as archive:
+    with (
+        tarfile.open(archive_path, "r|*") as before,
+        target.open("wb") as stream,
+        _Sections(stream) as sections,
+        tarfile.open(fileobj=sections, mode="w") as archive,  # type: ignore[call-overload]
+    ):
         for member in before:
             if member.name.removeprefix("./") not in instead:
                 archive.addfile(member, before.extractfile(member) if member.isreg() else None)
