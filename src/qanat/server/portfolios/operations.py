@@ -3,13 +3,23 @@
 import csv
 import io
 import json
-from typing import Final
+from collections.abc import Container, Mapping
+from typing import Any, Final
 
 from django.contrib.auth.models import User
 from django.db import transaction
 
+from qanat.server.accounts.access import visible
 from qanat.server.files.models import StoredFile
-from qanat.server.files.operations import Upload, UploadRefused, check_type, delete_file, store_content, store_upload
+from qanat.server.files.operations import (
+    Upload,
+    UploadRefused,
+    check_type,
+    delete_file,
+    duplicate,
+    store_content,
+    store_upload,
+)
 from qanat.server.files.owned import replace_file
 from qanat.server.portfolios.models import FILES, Portfolio
 
@@ -63,6 +73,59 @@ def attach_currency_rates(*, portfolio: Portfolio, upload: Upload, actor: User) 
         )
     replace_file(portfolio, "currency_conversion_json", file)
     return file
+
+
+class LinksRefused(Exception):
+    """A storage link cannot be followed; ``errors`` says why, by field."""
+
+    def __init__(self, errors: Mapping[str, list[str]]) -> None:
+        """Keep the messages as clients see them."""
+        super().__init__("; ".join(f"{field}: {' '.join(messages)}" for field, messages in errors.items()))
+        self.errors = errors
+
+
+def attach_stored_files(*, portfolio: Portfolio, keys: Mapping[str, Any], actor: User) -> None:
+    """Attach copies of files that are in storage already, by field; all of them or none.
+
+    A key can only name a file that ``actor`` may read: what nobody was shown cannot be had by guessing its key.
+
+    Args:
+        portfolio: whose files they become.
+        keys: key in storage by field of ``FILES``; null leaves a field as it is.
+        actor: who asks.
+
+    Raises:
+        LinksRefused: there is no key, or one that is no text or names no file that the actor may read.
+        StorageError: a file could not be copied; nothing is kept.
+    """
+    given = {field: key for field, key in keys.items() if key is not None}
+    if not given:
+        raise LinksRefused({"non_field_errors": [f"Give the key in storage of at least one of {', '.join(FILES)}."]})
+    asked = [key for key in given.values() if isinstance(key, str)]
+    readable = {file.key: file for file in visible(StoredFile.objects.filter(key__in=asked), actor=actor)}
+    if errors := {field: [reason] for field, key in given.items() if (reason := _unlinked(key, readable))}:
+        raise LinksRefused(errors)
+    copies: dict[str, StoredFile] = {}
+    try:
+        for field, key in given.items():
+            copies[field] = duplicate(file=readable[key], creator=actor)
+        with transaction.atomic():
+            for field, copy in copies.items():
+                copy.groups.set(portfolio.groups.all() or actor.groups.all())
+                replace_file(portfolio, field, copy)
+    except BaseException:
+        for copy in copies.values():
+            delete_file(copy)
+        raise
+
+
+def _unlinked(key: Any, readable: Container[str]) -> str:  # noqa: ANN401 - JSON
+    """Return why a key cannot be followed, or nothing."""
+    if not isinstance(key, str):
+        return "Not a valid string."
+    if not key:
+        return "This field may not be blank."
+    return "" if key in readable else f"There is no file '{key}' in storage that you may read."
 
 
 def _rates(content: bytes) -> list[list[str | float]]:

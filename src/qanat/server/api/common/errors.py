@@ -13,6 +13,7 @@ from qanat.server.accounts.access import GroupsRefused, WriteRefused
 from qanat.server.analyses.requests import NotPossible
 from qanat.server.files.operations import UploadRefused
 from qanat.server.files.settings_documents import SettingsRefused
+from qanat.server.portfolios.operations import LinksRefused
 from qanat.storage.port import ObjectMissing, StorageFull, StorageUnavailable
 
 Answer = tuple[int, Callable[[Any], Any]]
@@ -26,6 +27,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     NotPossible: (status.HTTP_400_BAD_REQUEST, lambda error: error.errors),
     SettingsRefused: (status.HTTP_400_BAD_REQUEST, lambda error: error.errors),
     UploadRefused: (status.HTTP_400_BAD_REQUEST, lambda error: {"file": [str(error)]}),
+    LinksRefused: (status.HTTP_400_BAD_REQUEST, lambda error: error.errors),
     GroupsRefused: (status.HTTP_400_BAD_REQUEST, lambda error: {"groups": [str(error)]}),
     WriteRefused: (status.HTTP_403_FORBIDDEN, _detail),
     ObjectMissing: (status.HTTP_404_NOT_FOUND, _detail),

@@ -5,7 +5,7 @@
 
 import io
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,11 +14,22 @@ from django.http import FileResponse, Http404
 from django.urls import URLPattern, path
 from django.utils.http import content_disposition_header
 from rest_framework import status
-from rest_framework.exceptions import MethodNotAllowed, PermissionDenied, ValidationError
+from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from qanat.server.api.common.described import (
+    CLEARED,
+    CONVERSION_RECEIPT,
+    DOWNLOAD,
+    MULTIPART,
+    RECEIPT,
+    TEXT,
+    UPLOAD,
+    Operation,
+    Parameter,
+)
 from qanat.server.api.common.parsers import JSONParser
 from qanat.server.api.common.resources import ResourceView
 from qanat.server.files.models import StoredFile
@@ -52,6 +63,17 @@ class FileView(ResourceView):
     endpoint: ClassVar[FileEndpoint]
     parser_classes = (MultiPartParser, FormParser, JSONParser)
 
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        formats = {**TEXT, "enum": ["csv", "parquet"]}
+        query = (Parameter(name="file_format", schema=formats, about="The format to have an OED file in."),)
+        got = RECEIPT if not self.endpoint.conversion_fields else CONVERSION_RECEIPT
+        return {
+            "get": replace(DOWNLOAD, query=query if self.endpoint.convertible else ()),
+            "post": Operation(takes=UPLOAD, takes_type=MULTIPART, gives=got),
+            "delete": CLEARED,
+        }
+
     def get(self, request: Request, pk: int) -> FileResponse:
         """Stream the file."""
         file = self._file(self.one(pk))
@@ -62,26 +84,25 @@ class FileView(ResourceView):
 
     def post(self, request: Request, pk: int) -> Response:
         """Store the part ``file`` in place of the file before."""
-        if self.endpoint.upload is None:
-            msg = "POST"
-            raise MethodNotAllowed(msg)
         row = self.one(pk)
         part = request.FILES.get("file")
         if part is None:
             raise ValidationError({"file": ["No file was submitted."]})
-        file = self.endpoint.upload(row, part, self.actor())
+        file = self._upload()(row, part, self.actor())
         return Response(receipt(file, conversion_fields=self.endpoint.conversion_fields))
 
     def delete(self, request: Request, pk: int) -> Response:
         """Delete the file."""
         del request
-        if not self.endpoint.deletable:
-            msg = "DELETE"
-            raise MethodNotAllowed(msg)
         row = self.one(pk)
         self._file(row)
         replace_file(row, self.endpoint.field, None)
         return empty()
+
+    def _upload(self) -> Callable[..., StoredFile]:
+        if self.endpoint.upload is None:
+            raise NotImplementedError
+        return self.endpoint.upload
 
     def _file(self, row: Any) -> StoredFile:  # noqa: ANN401 - a row of any resource
         self._permit_system_log()
@@ -105,7 +126,10 @@ def routes(prefix: str, views: type[ResourceView], endpoints: Iterable[FileEndpo
 
 
 def _view(views: type[ResourceView], endpoint: FileEndpoint) -> type[FileView]:
-    return type("FileView", (FileView,), {**_binding(views), "endpoint": endpoint})
+    methods = ["get", "head", "options"]
+    methods += ["post"] if endpoint.upload else []
+    methods += ["delete"] if endpoint.deletable else []
+    return type("FileView", (FileView,), {**_binding(views), "endpoint": endpoint, "http_method_names": methods})
 
 
 def _binding(views: type[ResourceView]) -> dict[str, Any]:

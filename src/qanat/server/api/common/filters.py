@@ -8,6 +8,7 @@ from django import forms
 from django.db.models import Model, QuerySet
 
 from qanat.contract.statuses import AnalysisStatus, RunMode
+from qanat.server.api.common.described import NUMBER, TEXT, Json, Parameter, array
 
 
 class MidnightFilter(filters.DateFilter):
@@ -108,3 +109,22 @@ def filter_set(model: type[Model], declared: dict[str, filters.Filter]) -> type[
     """Return a filter set over ``model`` with the declared filters."""
     meta = type("Meta", (), {"model": model, "fields": []})
     return type(f"{model.__name__}Filters", (filters.FilterSet,), {**declared, "Meta": meta})
+
+
+def parameters(filter_set: type[filters.FilterSet]) -> tuple[Parameter, ...]:
+    """Return the filters as parameters of the query string."""
+    return tuple(
+        Parameter(name=name, schema=_schema(declared)) for name, declared in sorted(filter_set.base_filters.items())
+    )
+
+
+def _schema(declared: filters.Filter) -> Json:
+    if isinstance(declared, filters.DateFilter):
+        return {**TEXT, "format": "date"}
+    if isinstance(declared, IdsFilter):
+        return array(NUMBER)
+    if isinstance(declared, (ChoicesFilter, filters.ChoiceFilter)):
+        choices = [value for value, _ in declared.extra["choices"]]
+        one = {**TEXT, "enum": choices}
+        return array(one) if isinstance(declared, ChoicesFilter) else one
+    return NUMBER if isinstance(declared, filters.NumberFilter) else TEXT

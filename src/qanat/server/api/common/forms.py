@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from qanat.server.accounts.access import groups_for, visible
 from qanat.server.analyses.models import Analysis
+from qanat.server.api.common.described import LINK, TEXT, array, nullable, record
 from qanat.server.api.common.links import Link, link
 from qanat.server.data_files.models import DataFile
 from qanat.server.portfolios.models import Portfolio
@@ -35,6 +36,11 @@ class GroupsField(serializers.Field):  # type: ignore[type-arg]
         """Show the groups of the row, or of its relation ``of``."""
         super().__init__(**options)  # type: ignore[arg-type]
         self.of = of
+
+    def on_the_wire(self, *, inwards: bool) -> Json:
+        """Describe the field."""
+        del inwards
+        return array(TEXT)
 
     def get_attribute(self, instance: Any) -> Any:  # noqa: ANN401 - a row with groups
         """Return the groups, prefetched where the list did so."""
@@ -87,6 +93,15 @@ class FileReference(serializers.Field):  # type: ignore[type-arg]
         self.field = field
         self.conversion = conversion
 
+    def on_the_wire(self, *, inwards: bool) -> Json:
+        """Describe the field."""
+        del inwards
+        shown = {"uri": LINK, "name": TEXT, "stored": TEXT}
+        if self.conversion:
+            never = {name: nullable(TEXT) for name in ("converted_uri", "converted_stored", "conversion_log_fie")}
+            shown |= {**never, "conversion_state": {**TEXT, "enum": ["NONE"]}}
+        return {**nullable(record(**shown)), "readOnly": True}
+
     def to_representation(self, value: Any) -> Json | None:  # noqa: ANN401 - a portfolio
         """Return the object, or None."""
         file = getattr(value, self.field)
@@ -114,6 +129,11 @@ class NoStatus(serializers.Field):  # type: ignore[type-arg]
     def __init__(self) -> None:
         """Read-only."""
         super().__init__(source="*", read_only=True)
+
+    def on_the_wire(self, *, inwards: bool) -> Json:
+        """Describe the field."""
+        del inwards
+        return {**TEXT, "readOnly": True}
 
     def to_representation(self, value: Any) -> str:  # noqa: ANN401 - a portfolio
         """Return NONE."""

@@ -11,10 +11,11 @@ from rest_framework.serializers import Serializer
 from qanat.server.analyses.operations import delete_portfolio
 from qanat.server.api.common import filters
 from qanat.server.api.common.analyses import start
+from qanat.server.api.common.described import NUMBER, TEXT, Operation, nullable, record
 from qanat.server.api.common.files import FileEndpoint
 from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of
 from qanat.server.portfolios.models import FILES, OED_FILES, Portfolio
-from qanat.server.portfolios.operations import attach_currency_rates, attach_oed_file
+from qanat.server.portfolios.operations import attach_currency_rates, attach_oed_file, attach_stored_files
 
 LONGEST_CURRENCY = 15
 
@@ -51,6 +52,8 @@ class PortfolioList(Portfolios, ListView):
     """``portfolios/``."""
 
     filters = filters.filter_set(Portfolio, filters.NAMED)
+    searched = ("name",)
+    ordered_by = ("id", "name", "created", "modified")
 
 
 class PortfolioDetail(Portfolios, DetailView):
@@ -64,10 +67,26 @@ class PortfolioDetail(Portfolios, DetailView):
 class PortfolioStorage(Portfolios):
     """``portfolios/{id}/storage_links/``."""
 
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        links = record(**{field: nullable(TEXT) for field in FILES})
+        given = {"type": "object", "properties": dict.fromkeys(FILES, TEXT), "minProperties": 1}
+        return {"get": Operation(gives=links), "post": Operation(takes=given, gives=links)}
+
     def get(self, request: Request, pk: int) -> Response:
         """Return where the files lie in storage."""
         del request
+        return self._answer(self.one(pk))
+
+    def post(self, request: Request, pk: int) -> Response:
+        """Attach copies of files that are in storage already."""
         row = self.one(pk)
+        given = {field: key for field, key in body_of(request).items() if field in FILES}
+        attach_stored_files(portfolio=row, keys=given, actor=self.actor())
+        return self._answer(row)
+
+    @staticmethod
+    def _answer(row: Portfolio) -> Response:
         return Response({field: file.key if (file := getattr(row, field)) else None for field in FILES})
 
 
@@ -79,6 +98,15 @@ class CurrencyFields(serializers.Serializer[Any]):
 
 class ReportingCurrency(Portfolios):
     """``portfolios/{id}/reporting_currency/``."""
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        shown = record(reporting_currency=TEXT)
+        return {
+            "get": Operation(gives=shown),
+            "post": Operation(takes=CurrencyFields, gives=shown),
+            "delete": Operation(gives=shown),
+        }
 
     def get(self, request: Request, pk: int) -> Response:
         """Return the currency."""
@@ -117,6 +145,11 @@ class CreateAnalysis(Portfolios):
     """``portfolios/{id}/create_analysis/``: create an analysis and queue its inputs."""
 
     analysis_form: ClassVar[type[Serializer[Any]]]
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        given = {"type": "object", "properties": {"name": TEXT, "model": NUMBER}, "required": ["name", "model"]}
+        return {"post": Operation(takes=given, gives=self.analysis_form, code=status.HTTP_201_CREATED)}
 
     def post(self, request: Request, pk: int) -> Response:
         """Create and queue; nothing remains where either is refused."""

@@ -3,6 +3,7 @@
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import PurePath
 
 from django.http import Http404, HttpResponse
@@ -11,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from qanat.server.api.common.analyses import Analyses
+from qanat.server.api.common.described import DOWNLOAD, TEXT, Operation, Parameter
 from qanat.server.files.storage import storage
 
 MEMBER_TYPES = {
@@ -44,6 +46,10 @@ class ArchiveView(Analyses):
 class TarList(ArchiveView):
     """``analyses/{id}/{input,output}_file_tar_list/``."""
 
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        return {"get": Operation(gives=TEXT, many=True)}
+
     def get(self, request: Request, pk: int) -> Response:
         """Return the paths of the files in the archive."""
         del request
@@ -53,6 +59,11 @@ class TarList(ArchiveView):
 
 class TarExtract(ArchiveView):
     """``analyses/{id}/{input,output}_file_tar_extract/?filename=``."""
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        member = Parameter(name="filename", schema=TEXT, about="The path of a file in the archive.", required=True)
+        return {"get": replace(DOWNLOAD, query=(member,))}
 
     def get(self, request: Request, pk: int) -> HttpResponse:
         """Return one file of the archive."""
