@@ -79,7 +79,7 @@ class Operation:
     """Codes of refusals that this operation has besides those that all have."""
 
 
-DOWNLOAD: Final = Operation(gives=BYTES, gives_type=ANY_TYPE)
+DOWNLOAD: Final = Operation(gives={"description": "The file, byte for byte."}, gives_type=ANY_TYPE)
 CLEARED: Final = Operation()
 """200 and no body, as clients expect after deleting a file."""
 DELETED: Final = Operation(code=204)

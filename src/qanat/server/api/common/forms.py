@@ -236,9 +236,9 @@ class DataFileForm(OwnedForm):
     """What both versions show of a data file."""
 
     file = Link("data_files", "content", of="file")
-    filename = serializers.CharField(source="file.filename", default=None, read_only=True)
-    stored = serializers.CharField(source="file.key", default=None, read_only=True)
-    content_type = serializers.CharField(source="file.content_type", default=None, read_only=True)
+    filename = serializers.CharField(source="file.filename", default=None, allow_null=True, read_only=True)
+    stored = serializers.CharField(source="file.key", default=None, allow_null=True, read_only=True)
+    content_type = serializers.CharField(source="file.content_type", default=None, allow_null=True, read_only=True)
 
     class Meta:
         """The fields, in order."""

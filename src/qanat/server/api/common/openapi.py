@@ -12,6 +12,7 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework.fields import Field
+from rest_framework.serializers import ListSerializer
 
 from qanat.server.api.common.described import JSON, Json, Operation
 
@@ -110,9 +111,8 @@ class Schema(AutoSchema):
             yield from (415, 507)
 
     def _is_list_view(self, serializer: Any = None) -> bool:  # noqa: ANN401 - as above
-        """Say no: ``described.many`` has said it already."""
-        del serializer
-        return False
+        """Say what ``described.many`` has made of the form."""
+        return isinstance(serializer, ListSerializer)
 
     def get_serializer_name(self, serializer: Any, direction: Any) -> str:  # noqa: ANN401 - as above
         """Tell the forms of the versions apart."""

@@ -1,0 +1,124 @@
+"""What the OpenAPI documents say holds for whatever is sent: no error of the server, no answer that they do not describe.
+
+The suite makes up 2,000 requests, ``make fuzz`` as many as ``QANAT_FUZZ_CASES`` says. Every operation gets its share: half
+of them as described, half with something wrong. Then operations are chained by their links: created, read, changed, deleted.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any, Final
+
+import pytest
+import schemathesis
+from django.core.wsgi import get_wsgi_application
+from django.db import transaction
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+from rest_framework_simplejwt.tokens import AccessToken
+from schemathesis.checks import not_a_server_error
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from tests.api.conftest import VERSIONS
+from tests.api.fuzz.world import World, make_world
+
+CASES: Final = int(os.environ.get("QANAT_FUZZ_CASES", "2000"))
+SHARE_OF_CHAINS: Final = 0.1
+STEPS_OF_A_CHAIN: Final = 10
+CHECKS: Final = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+MADE_UP: Final = settings(
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+)
+
+
+@pytest.fixture
+def world(version: str, db: None) -> World:
+    """One row of each kind."""
+    return make_world(version)
+
+
+@pytest.fixture
+def described(version: str, world: World) -> Any:  # noqa: ANN401 - the library's type says little
+    """The document of a version, bound to the server that it describes."""
+    serve = get_wsgi_application()
+
+    def server(environ: dict[str, Any], start_response: Any) -> list[bytes]:  # noqa: ANN401 - of WSGI
+        """Send an answer to its end and close it, as a server does and the library does not."""
+        with closing(serve(environ, start_response)) as answer:
+            return list(answer)
+
+    return schemathesis.openapi.from_wsgi(f"/api/{version}/schema/?format=json", server)
+
+
+@pytest.fixture
+def headers(world: World) -> dict[str, str]:
+    """A login."""
+    return {"Authorization": f"Bearer {AccessToken.for_user(world.user)}"}
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """Leave the world as it was."""
+    point = transaction.savepoint()
+    try:
+        yield
+    finally:
+        transaction.savepoint_rollback(point)
+
+
+def where_something_is(case: Any, world: World, data: st.DataObject) -> None:  # noqa: ANN401 - as above
+    """Let most ids lead to a row, for of the numbers there are hardly any do."""
+    words = case.operation.path.split("/")
+    for name in case.path_parameters or {}:
+        known = world.ids[words[words.index(f"{{{name}}}") - 1]]
+        if data.draw(st.integers(0, 3)):
+            case.path_parameters[name] = data.draw(st.sampled_from(known))
+
+
+def _told(failure: BaseException) -> str:
+    """Return what went wrong, without the group around it."""
+    parts = failure.exceptions if isinstance(failure, BaseExceptionGroup) else [failure]
+    return "\n".join(f"{type(part).__name__}: {part}" for part in parts)
+
+
+def test_every_operation_answers_as_described(described: Any, world: World, headers: dict[str, str]) -> None:
+    operations = [found.ok() for found in described.get_all_operations()]
+    share = max(1, int(CASES * (1 - SHARE_OF_CHAINS) / 2 / len(VERSIONS) / len(operations)))
+
+    def make_up(operation: Any, mode: GenerationMode) -> None:  # noqa: ANN401 - as above
+        @settings(MADE_UP, max_examples=share)
+        @given(data=st.data())
+        def answers(data: st.DataObject) -> None:
+            case = data.draw(operation.as_strategy(generation_mode=mode))
+            where_something_is(case, world, data)
+            with undone():
+                case.call_and_validate(headers=headers, checks=CHECKS)
+
+        answers()
+
+    failures = {}
+    for operation in operations:
+        for mode in GenerationMode:
+            try:
+                make_up(operation, mode)
+            except Unsatisfiable:
+                assert mode is GenerationMode.NEGATIVE  # noqa: PT017 - what takes nothing cannot be given it wrong
+            except (Exception, BaseExceptionGroup) as failure:  # noqa: BLE001 - whatever it is, the others are tried too
+                failures[operation.label, mode.value] = _told(failure)
+    assert not failures, "\n\n".join(f"{operation}: {failure}" for operation, failure in failures.items())
