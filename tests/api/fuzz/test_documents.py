@@ -16,6 +16,7 @@ from django.db import transaction
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
+from hypothesis.stateful import run_state_machine_as_test
 from rest_framework_simplejwt.tokens import AccessToken
 from schemathesis.checks import not_a_server_error
 from schemathesis.generation import GenerationMode
@@ -122,3 +123,18 @@ def test_every_operation_answers_as_described(described: Any, world: World, head
             except (Exception, BaseExceptionGroup) as failure:  # noqa: BLE001 - whatever it is, the others are tried too
                 failures[operation.label, mode.value] = _told(failure)
     assert not failures, "\n\n".join(f"{operation}: {failure}" for operation, failure in failures.items())
+
+
+def test_what_was_created_can_be_used(described: Any, headers: dict[str, str]) -> None:
+    class Chain(described.as_state_machine()):  # type: ignore[misc] # made while the test runs
+        def get_call_kwargs(self, case: Any) -> dict[str, Any]:  # noqa: ANN401 - as above
+            return {"headers": headers}
+
+        def validate_response(self, response: Any, case: Any, **_: Any) -> None:  # noqa: ANN401 - as above
+            case.validate_response(response, checks=CHECKS)
+
+    chains = max(1, int(CASES * SHARE_OF_CHAINS / len(VERSIONS) / STEPS_OF_A_CHAIN))
+
+    run_state_machine_as_test(
+        Chain, settings=settings(MADE_UP, max_examples=chains, stateful_step_count=STEPS_OF_A_CHAIN)
+    )

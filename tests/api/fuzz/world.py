@@ -89,7 +89,16 @@ def _step(analysis: Analysis) -> Step:
     for key in logs.values():
         storage().write(key, [b"a line"])
     return Step.objects.create(
-        run=run, position=1, slug="s", name="S", task="t", phase="inputs", queue="q", celery_id="c", pending_at=now, **logs
+        run=run,
+        position=1,
+        slug="s",
+        name="S",
+        task="t",
+        phase="inputs",
+        queue="q",
+        celery_id="c",
+        pending_at=now,
+        **logs,
     )
 
 

@@ -232,13 +232,31 @@ class RiskModelForm(OwnedForm):
 IDENTITY = ("supplier_id", "model_id", "version_id")
 
 
+class FactOfFile(serializers.Field):  # type: ignore[type-arg]
+    """What is known of a data file's content; null, and never absent, where it has none."""
+
+    def __init__(self, column: str) -> None:
+        """Show ``column`` of the file."""
+        super().__init__(source="*", read_only=True)
+        self.column = column
+
+    def on_the_wire(self, *, inwards: bool) -> Json:
+        """Describe the field."""
+        del inwards
+        return {**nullable(TEXT), "readOnly": True}
+
+    def to_representation(self, value: DataFile) -> str | None:
+        """Return it, or None."""
+        return getattr(value.file, self.column) if value.file is not None else None
+
+
 class DataFileForm(OwnedForm):
     """What both versions show of a data file."""
 
     file = Link("data_files", "content", of="file")
-    filename = serializers.CharField(source="file.filename", default=None, allow_null=True, read_only=True)
-    stored = serializers.CharField(source="file.key", default=None, allow_null=True, read_only=True)
-    content_type = serializers.CharField(source="file.content_type", default=None, allow_null=True, read_only=True)
+    filename = FactOfFile("filename")
+    stored = FactOfFile("key")
+    content_type = FactOfFile("content_type")
 
     class Meta:
         """The fields, in order."""
