@@ -3,6 +3,7 @@
 import io
 import tarfile
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib.auth.models import User
 
@@ -36,7 +37,9 @@ class World:
 def make_world(version: str) -> World:
     """Return a world with a superuser who sees all of it."""
     data_file = make_data_file(file=make_file())
-    csv = {field: make_file() for field in ("accounts_file", "reinsurance_info_file", "reinsurance_scope_file")}
+    csv: dict[str, Any] = {
+        field: make_file() for field in ("accounts_file", "reinsurance_info_file", "reinsurance_scope_file")
+    }
     portfolio = make_portfolio(**csv, currency_conversion_json=_json(b"{}"), reporting_currency="GBP")
     model = make_model(run_mode=version.upper(), settings_file=_json(str(MODEL_SETTINGS).replace("'", '"').encode()))
     model.data_files.add(data_file)

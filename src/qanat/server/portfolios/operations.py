@@ -22,6 +22,7 @@ from qanat.server.files.operations import (
 )
 from qanat.server.files.owned import replace_file
 from qanat.server.portfolios.models import FILES, Portfolio
+from qanat.storage.port import KEY
 
 OED_TYPES: Final = (
     "application/octet-stream",
@@ -101,7 +102,7 @@ def attach_stored_files(*, portfolio: Portfolio, keys: Mapping[str, Any], actor:
     given = {field: key for field, key in keys.items() if key is not None}
     if not given:
         raise LinksRefused({"non_field_errors": [f"Give the key in storage of at least one of {', '.join(FILES)}."]})
-    asked = [key for key in given.values() if isinstance(key, str)]
+    asked = [key for key in given.values() if isinstance(key, str) and KEY.fullmatch(key)]
     readable = {file.key: file for file in visible(StoredFile.objects.filter(key__in=asked), actor=actor)}
     if errors := {field: [reason] for field, key in given.items() if (reason := _unlinked(key, readable))}:
         raise LinksRefused(errors)

@@ -6,6 +6,8 @@ from typing import Any
 import django_filters as filters
 from django import forms
 from django.db.models import Model, QuerySet
+from django.http import QueryDict
+from rest_framework.exceptions import ValidationError
 
 from qanat.contract.statuses import AnalysisStatus, RunMode
 from qanat.server.api.common.described import NUMBER, TEXT, Json, Parameter, array
@@ -109,6 +111,18 @@ def filter_set(model: type[Model], declared: dict[str, filters.Filter]) -> type[
     """Return a filter set over ``model`` with the declared filters."""
     meta = type("Meta", (), {"model": model, "fields": []})
     return type(f"{model.__name__}Filters", (filters.FilterSet,), {**declared, "Meta": meta})
+
+
+def filtered(filter_set: type[filters.FilterSet], given: QueryDict, *, rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Return the rows that the filters of a query string leave.
+
+    Raises:
+        ValidationError: a filter is malformed; with the reasons by its name.
+    """
+    found = filter_set(given, queryset=rows)
+    if not found.is_valid():
+        raise ValidationError({name: [str(error) for error in errors] for name, errors in found.errors.items()})
+    return found.qs
 
 
 def parameters(filter_set: type[filters.FilterSet]) -> tuple[Parameter, ...]:

@@ -71,6 +71,8 @@ def asked(given: Mapping[str, str], *, ordered_by: Collection[str]) -> Asked:
     limit = given.get("limit")
     if limit is not None and not (limit.isascii() and limit.isdecimal() and 1 <= int(limit[:9]) <= MOST):
         raise ValidationError({"limit": [f"'{limit}' is not a whole number from 1 to {MOST}."]})
+    if "\0" in given.get("q", ""):
+        raise ValidationError({"q": ["Null characters are not allowed."]})
     cursor = given.get("cursor")
     if cursor and limit is None:
         raise ValidationError({"cursor": ["A cursor goes on with pages: give 'limit' too."]})
@@ -135,7 +137,7 @@ def _read(cursor: str, ordering: str) -> list[Any]:
         of, value, pk = json.loads(base64.urlsafe_b64decode(cursor))
     except (binascii.Error, ValueError, TypeError, RecursionError) as error:
         raise _bad_cursor() from error
-    if of != ordering or not isinstance(value, str | int) or not isinstance(pk, int):
+    if of != ordering or not isinstance(value, str | int) or not isinstance(pk, int) or "\0" in str(value):
         raise _bad_cursor()
     return [value, pk]
 

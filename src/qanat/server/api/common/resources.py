@@ -110,11 +110,9 @@ class ListView(ResourceView):
 
     def get(self, request: Request) -> Response:
         """Return all rows that the filters leave, ordered by id; a page of them where ``limit`` is given."""
-        found = self.filters(request.query_params, queryset=self.rows())
-        if not found.is_valid():
-            raise ValidationError({name: [str(e) for e in errors] for name, errors in found.errors.items()})
+        found = filters.filtered(self.filters, request.query_params, rows=self.rows())
         asked = lists.asked(request.query_params, ordered_by=self.ordered_by)
-        page = lists.page(found.qs, asked=asked, searched=self.searched)
+        page = lists.page(found, asked=asked, searched=self.searched)
         shown = self.list_form(page.rows, many=True, context=self.list_context(page.rows)).data
         return Response(shown, headers=lists.headers(page, request=request))
 

@@ -19,7 +19,7 @@ from qanat.server.api.common import lists
 from qanat.server.api.common.analyses import Analyses
 from qanat.server.api.common.described import CLEARED, DOWNLOAD, TEXT, Operation, Parameter
 from qanat.server.api.common.files import empty, text_download
-from qanat.server.api.common.filters import parameters, text
+from qanat.server.api.common.filters import filtered, parameters, text
 from qanat.server.api.v2 import forms
 from qanat.server.files.storage import storage
 from qanat.server.runs import queries
@@ -56,7 +56,10 @@ class SubTaskList(Analyses):
     def get(self, request: Request, pk: int) -> Response:
         """Return the sub-tasks of the latest run in execution order."""
         steps = queries.sub_tasks(self.one(pk).pk)
-        if slug := request.query_params.get("subtask_slug"):
+        slug = request.query_params.get("subtask_slug", "")
+        if "\0" in slug:
+            raise ValidationError({"subtask_slug": ["Null characters are not allowed."]})
+        if slug:
             steps = steps.filter(slug__contains=slug.lower())
         if status := request.query_params.get("subtask_status"):
             steps = steps.filter(state__in=states_shown_as(status))
@@ -100,7 +103,7 @@ class SubTasks(StaffView):
     """``analysis-task-statuses/``."""
 
     searched = ("name", "slug", "queue")
-    ordered_by = ("id", "name", "slug", "queue")
+    ordered_by = ("id", "name", "slug")
 
     def operations(self) -> dict[str, Operation]:
         """Say what each method takes and gives."""
@@ -109,9 +112,9 @@ class SubTasks(StaffView):
 
     def get(self, request: Request) -> Response:
         """Return all sub-tasks that the filters leave; a page of them where ``limit`` is given."""
-        found = StepFilters(request.query_params, queryset=self.rows())
+        found = filtered(StepFilters, request.query_params, rows=self.rows())
         asked = lists.asked(request.query_params, ordered_by=self.ordered_by)
-        page = lists.page(found.qs, asked=asked, searched=self.searched)
+        page = lists.page(found, asked=asked, searched=self.searched)
         shown = forms.SubTask(page.rows, many=True, context={"request": request}).data
         return Response(shown, headers=lists.headers(page, request=request))
 
