@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import pytest
 import schemathesis
+from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
-from django.db import transaction
+from django.db import close_old_connections, transaction
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
@@ -61,7 +62,18 @@ def world(version: str, db: None) -> World:
 
 
 @pytest.fixture
-def described(version: str, world: World) -> BaseSchema:
+def connected(db: None) -> Iterator[None]:
+    """Let no request close the connection in whose transaction the test is, as Django's own client for tests does."""
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in signals:
+        signal.connect(close_old_connections)
+
+
+@pytest.fixture
+def described(version: str, world: World, connected: None) -> BaseSchema:
     """The document of a version, bound to the server that it describes."""
     serve = get_wsgi_application()
 

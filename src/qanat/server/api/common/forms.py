@@ -15,6 +15,8 @@ from qanat.server.risk_models.models import RiskModel
 Json = dict[str, Any]
 LARGEST_NUMBER = 2**31 - 1
 """That a column of whole numbers holds, on every database."""
+LONGEST_GROUP_NAME = 150
+"""That the framework's table of groups holds; SQLite would take a longer one."""
 
 
 class OwnedForm(serializers.ModelSerializer[Any]):
@@ -40,7 +42,7 @@ class GroupsField(serializers.Field):  # type: ignore[type-arg]
     def on_the_wire(self, *, inwards: bool) -> Json:
         """Describe the field."""
         del inwards
-        return array(TEXT)
+        return array({**TEXT, "minLength": 1, "maxLength": LONGEST_GROUP_NAME})
 
     def get_attribute(self, instance: Any) -> Any:  # noqa: ANN401 - a row with groups
         """Return the groups, prefetched where the list did so."""
@@ -56,7 +58,8 @@ class GroupsField(serializers.Field):  # type: ignore[type-arg]
         if not isinstance(data, list) or not all(isinstance(name, str) for name in data):
             message = "A list of group names is required."
             raise serializers.ValidationError(message)
-        return data
+        name = serializers.CharField(max_length=LONGEST_GROUP_NAME)
+        return [str(name.run_validation(given)) for given in data]
 
 
 class GroupedForm(OwnedForm):
