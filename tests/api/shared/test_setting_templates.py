@@ -2,6 +2,8 @@
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from qanat.server.files.models import StoredFile
@@ -12,6 +14,7 @@ from tests.factories import (
     ANALYSIS_SETTINGS,
     make_analysis,
     make_complete_analysis,
+    make_file,
     make_group,
     make_model,
     make_portfolio,
@@ -163,3 +166,19 @@ def test_who_may_not_see_the_model_sees_no_templates(version: str, template: Set
     ]
     assert {answer.code for answer in refused} == {FORBIDDEN}
     assert SettingTemplate.objects.get().name == "Standard"
+
+
+@pytest.mark.parametrize("end", ["", "{pk}/"])
+def test_many_templates_cost_as_many_queries_as_one(
+    api: Caller, model: RiskModel, route: str, template: SettingTemplate, end: str
+) -> None:
+    path = route + end.format(pk=template.pk)
+    with CaptureQueriesContext(connection) as one:
+        api.get(path)
+
+    for number in range(20):
+        SettingTemplate.objects.create(model=model, name=str(number), file=make_file())
+    with CaptureQueriesContext(connection) as many:
+        assert api.get(path).code == OK
+
+    assert len(many) == len(one) <= 10
