@@ -78,7 +78,7 @@ class Caller:
     def _call(self, method: str, path: str, *arguments: Any, **options: Any) -> Answer:  # noqa: ANN401 - of the test client
         client = APIClient()
         if self.user is not None:
-            client.force_authenticate(self.user)
+            client.force_authenticate(User.objects.get(pk=self.user.pk))  # anew, as each request does
         url = "/".join(["", *filter(None, [self.prefix, self.version]), path])
         response = getattr(client, method)(url, *arguments, headers=self.headers, **options)
         content = b"".join(response.streaming_content) if response.streaming else response.content

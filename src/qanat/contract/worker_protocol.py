@@ -98,6 +98,8 @@ class Resources(TypedDict):
 
     peak_memory_bytes: int
     cpu_seconds: float
+    run_seconds: NotRequired[float]
+    """How long the step itself ran: without being claimed, and without its files coming and going."""
     disk_bytes: NotRequired[int]
     events_done: NotRequired[int]
     events_total: NotRequired[int]
@@ -109,6 +111,9 @@ class Heartbeat(TypedDict):
 
     fence: int
     resources: Resources | None
+    events_done: NotRequired[int]
+    events_total: NotRequired[int]
+    """As in the resources, where they should be; workers of before may say it here."""
 
 
 class HeartbeatAnswer(TypedDict):

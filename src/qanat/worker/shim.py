@@ -1,8 +1,8 @@
 """Stands in for one of the kernel's tools on a step's PATH: ``python -I -S shim.py NAME ARGUMENT...``.
 
-Hands arguments, environment, working directory and standard streams to its server (``tool_server``; a socket of the tool's
-name in the folder ``KERNEL_TOOLS``), which runs the tool in a fork of itself, and ends as the tool ends:
-with its exit code, or by the same signal. Where no server is to be had the tool next on PATH takes over. It starts some
+Hands arguments, environment, working directory and standard streams to the step's server of that tool (a socket of its
+name in the folder ``KERNEL_TOOLS``; ``tool_server``), which runs it in a fork of itself, and ends as it ends: with
+its exit code, or by the same signal. Where no server is to be had the tool next on PATH takes over. It starts some
 fifty times a step, so it imports next to nothing: neither ``fork_server``, whose protocol it speaks, nor ``signal`` and
 ``socket``, which would double its cost, but what these are made of. Where there is a C compiler ``shim.c`` does it in a
 tenth of the time.

@@ -67,11 +67,14 @@ class Attempt:
     oom_kills_before: int = field(default_factory=lambda: memory.oom_kills())  # noqa: PLW0108 - asked anew
     peak_memory: int = 0
     cpu_seconds: float = 0.0
+    run_seconds: float | None = None
     log_sent: int = 0
 
     def resources(self) -> Resources:
         """Return what the attempt has used so far, and how far it is where that is known."""
         used = Resources(peak_memory_bytes=self.peak_memory, cpu_seconds=round(self.cpu_seconds, 2))
+        if self.run_seconds is not None:
+            used["run_seconds"] = round(self.run_seconds, 3)
         with contextlib.suppress(OSError):
             used.update(json.loads((self.run_dir.path / PROGRESS).read_text()))
         return used
@@ -189,6 +192,7 @@ class Supervisor:
         """Download, run, and wait; return the runner's exit code (negative: the signal that ended it)."""
         spec_path = self._write_spec(attempt, self._fetch(attempt))
         run_dir = attempt.run_dir
+        started = time.monotonic()
         runner = self._runners.start(attempt.spec["task"], spec_path, log=run_dir.log, temporary=run_dir.temporary)
         try:
             attempt.sessions = runner.sessions
@@ -196,6 +200,7 @@ class Supervisor:
             if attempt.abandoned.is_set() or attempt.handed_back.is_set():
                 self._end(attempt, grace_seconds=1.0)
             ended = runner.wait()
+            attempt.run_seconds = time.monotonic() - started
             # Whatever the step left running has no business any more.
             self._end(attempt, grace_seconds=self._settings.kill_after_seconds)
         finally:

@@ -6,9 +6,12 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
+from rest_framework_simplejwt.tokens import AccessToken
 
 from tests.api.caller import OK, Caller
 from tests.factories import (
+    PASSWORD,
     make_analysis,
     make_data_file,
     make_file,
@@ -110,6 +113,23 @@ def test_an_analysis_costs_as_much_with_twenty_data_files_as_with_one(api: Calle
     few, many = queries_of(api, f"analyses/{small}/{route}"), queries_of(api, f"analyses/{large}/{route}")
 
     assert many == few <= MOST
+
+
+@pytest.mark.parametrize(("path", "most"), [("server_info/", 1), ("v2/data_files/", 3)])
+def test_knowing_who_asks_costs_one_query_and_knowing_the_groups_another(member: User, path: str, most: int) -> None:
+    asking = Caller(None, headers={"Authorization": f"Bearer {AccessToken.for_user(member)}"})
+
+    assert queries_of(asking, path) == most
+
+
+def test_a_token_costs_two_queries(db: None, settings: Settings) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    user = make_user(password=PASSWORD)
+
+    with CaptureQueriesContext(connection) as queries:
+        answer = Caller(None).post("access_token/", {"username": user.username, "password": PASSWORD})
+
+    assert (answer.code, len(queries)) == (OK, 2)
 
 
 @pytest.mark.parametrize("route", ["", "versions/", "data_files/"])

@@ -6,6 +6,7 @@ from pytest_django import Settings
 
 from qanat.server.analyses.models import Analysis
 from qanat.server.portfolios.models import Portfolio
+from qanat.server.risk_models.models import RiskModel
 from tests.api.caller import BAD_REQUEST, CREATED, FORBIDDEN, NOT_FOUND, OK, Caller, ids
 from tests.factories import (
     make_analysis,
@@ -252,12 +253,59 @@ def test_membership_ends_at_once(version: str, group: Group) -> None:
     assert (before.code, Caller(member, version).get(f"portfolios/{row.pk}/").code) == (OK, NOT_FOUND)
 
 
-def test_a_site_may_show_everything_to_everybody_in_v1_only(
-    stranger: Caller, group: Group, version: str, settings: Settings
-) -> None:
+@pytest.fixture
+def opened(settings: Settings) -> None:
+    """A site that lets everybody see and change everything in V1."""
     settings.QANAT = settings.QANAT.model_copy(update={"enforce_groups_on_v1": False})
-    row = make_portfolio(group)
 
-    answer = stranger.get("portfolios/")
 
-    assert ids(answer) == ([row.pk] if version == "v1" else [])
+@pytest.mark.usefixtures("opened")
+def test_a_site_may_show_everything_to_everybody_in_v1_only(stranger: Caller, group: Group, version: str) -> None:
+    row = make_portfolio(group, reporting_currency="USD")
+    shown = version == "v1"
+
+    assert ids(stranger.get("portfolios/")) == ([row.pk] if shown else [])
+    for route in ("", "storage_links/", "reporting_currency/"):
+        assert stranger.get(f"portfolios/{row.pk}/{route}").code == (OK if shown else NOT_FOUND)
+
+
+@pytest.mark.usefixtures("opened")
+def test_where_v1_is_open_everybody_changes_and_uses_everything(stranger: Caller, group: Group, version: str) -> None:
+    portfolio, model = make_portfolio(group), make_model(group, run_mode=version.upper())
+    body = {"name": "A", "portfolio": portfolio.pk, "model": model.pk}
+    analysis = make_complete_analysis(portfolio=portfolio, model=model)
+
+    codes = [
+        stranger.patch(f"portfolios/{portfolio.pk}/", {"name": "New"}).code,
+        stranger.post("analyses/", body).code,
+        stranger.post(f"analyses/{analysis.pk}/generate_inputs/").code,
+    ]
+
+    assert codes == ([OK, CREATED, OK] if version == "v1" else [FORBIDDEN, BAD_REQUEST, FORBIDDEN])
+
+
+@pytest.mark.usefixtures("opened")
+def test_where_v1_is_open_the_files_of_groups_are_theirs_even_so(stranger: Caller, group: Group, version: str) -> None:
+    analysis = make_complete_analysis(portfolio=make_portfolio(group))
+    portfolio = analysis.portfolio
+    kept = FORBIDDEN if version == "v1" else NOT_FOUND
+
+    for route in (f"portfolios/{portfolio.pk}/location_file/", f"analyses/{analysis.pk}/settings_file/"):
+        assert stranger.get(route).code == kept
+        assert stranger.delete(route).code == FORBIDDEN
+    assert stranger.get(f"analyses/{analysis.pk}/settings/").code == kept
+
+
+def test_a_hidden_model_of_another_group_is_brought_back_by_nobody_else(
+    stranger: Caller, group: Group, version: str
+) -> None:
+    identity = {"supplier_id": "S", "model_id": "M", "version_id": "1"}
+    row = make_model(group, deleted=True)
+    RiskModel.objects.update(**identity)
+
+    assert stranger.post("models/", identity).code == FORBIDDEN
+
+    row.groups.clear()
+    unseen = stranger.post("models/", identity)
+    assert (unseen.code, set(unseen.body)) == (BAD_REQUEST, {"non_field_errors"})
+    assert Caller(make_user(), version).post("models/", identity).code == OK

@@ -80,6 +80,13 @@ def test_staff_give_any_group_and_make_those_that_are_missing(staff: Caller) -> 
     assert Group.objects.filter(name="unheard of").exists()
 
 
+@pytest.mark.parametrize("name", ["", " ", "x" * 151, "a\0b"])
+def test_a_name_that_no_group_can_have_is_refused_to_staff_too(staff: Caller, name: str) -> None:
+    answer = staff.post("portfolios/", {"name": "P", "groups": [name]})
+
+    assert (answer.code, set(answer.body)) == (BAD_REQUEST, {"groups"})
+
+
 def test_a_change_without_groups_leaves_them(member: Caller, group: Group) -> None:
     row = make_portfolio(group)
 

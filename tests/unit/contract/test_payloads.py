@@ -57,7 +57,7 @@ FIELDS = {
         "inputs",
         "outputs",
     },
-    "Resources": {"peak_memory_bytes", "cpu_seconds", "disk_bytes"},
+    "Resources": {"peak_memory_bytes", "cpu_seconds", "run_seconds", "disk_bytes", "events_done", "events_total"},
     "Heartbeat": {"fence", "resources", "events_done", "events_total"},
     "HeartbeatAnswer": {"verdict"},
     "OutputFile": {"label", "key", "filename", "content_type", "size"},

@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from qanat.contract.statuses import AnalysisStatus
+from qanat.server.accounts.access import groups_of_file
 from qanat.server.analyses.models import FILES, Analysis
 from qanat.server.files.models import StoredFile
 from qanat.server.files.operations import Upload, delete_file, duplicate, store_content, store_upload
@@ -33,7 +34,7 @@ def store_settings(*, analysis: Analysis, document: Any, actor: User) -> StoredF
         filename="analysis_settings.json",
         content_type="application/json",
         creator=actor,
-        groups=list(analysis.portfolio.groups.all() or actor.groups.all()),
+        groups=groups_of_file(owner=analysis.portfolio, actor=actor),
     )
     replace_file(analysis, "settings_file", file)
     return file
@@ -45,7 +46,7 @@ def attach_settings_file(*, analysis: Analysis, upload: Upload, actor: User) -> 
     Raises:
         UploadRefused: it is no JSON by type.
     """
-    groups = list(analysis.portfolio.groups.all() or actor.groups.all())
+    groups = groups_of_file(owner=analysis.portfolio, actor=actor)
     file = store_upload(upload=upload, creator=actor, groups=groups, allowed_types=("application/json",))
     replace_file(analysis, "settings_file", file)
     return file

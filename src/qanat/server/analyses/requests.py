@@ -71,7 +71,7 @@ def request(asked: Request) -> Analysis:
     model = analysis.model
     if model is None:
         raise NotPossible({"model": "Model not assigned to analysis"})
-    may_write(actor=asked.actor, groups=list(model.groups.all()))
+    may_write(actor=asked.actor, groups=list(model.groups.all()), version="v1" if asked.v1 else "")
     mode = _run_mode(asked, model)
     event = Event.LOSSES_REQUESTED if asked.kind is RunKind.LOSSES else Event.INPUTS_REQUESTED
     _require_status(analysis, event)

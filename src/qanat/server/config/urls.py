@@ -21,4 +21,6 @@ pages = [
     path("api/static/<path:path>", serve, {"insecure": True}),
     *(path(f"{page}/", RedirectView.as_view(url=f"/api/{page}/")) for page in ("admin", "auth/login", "auth/logout")),
 ]
-urlpatterns = [*pages, path("api/", include(api)), path("", include(api))]
+base = [path("api/", include(api))]
+root = [path("", include(api))]
+urlpatterns = [*pages, *base, *root]

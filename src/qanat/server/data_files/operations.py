@@ -3,6 +3,7 @@
 from django.contrib.auth.models import User
 from django.db import transaction
 
+from qanat.server.accounts.access import groups_of_file
 from qanat.server.data_files.models import DataFile
 from qanat.server.files.models import StoredFile
 from qanat.server.files.operations import Upload, delete_file, store_upload
@@ -15,7 +16,7 @@ def attach_content(*, data_file: DataFile, upload: Upload, actor: User) -> Store
     Raises:
         UploadRefused: its type contradicts its suffix, or it is too large.
     """
-    groups = list(data_file.groups.all() or actor.groups.all())
+    groups = groups_of_file(owner=data_file, actor=actor)
     file = store_upload(upload=upload, creator=actor, groups=groups, allowed_types=())
     replace_file(data_file, "file", file)
     return file

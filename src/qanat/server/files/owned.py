@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.db import models, transaction
 
 from qanat.server.files.models import StoredFile
@@ -39,8 +38,3 @@ def replace_file(owner: models.Model, field: str, file: StoredFile | None) -> No
         owner.save(update_fields=columns)
         if before is not None and (file is None or before.pk != file.pk):
             delete_file(before)
-
-
-def owner_of(actor: User | None) -> User | None:
-    """Return the user to note as creator."""
-    return actor if actor is not None and actor.is_authenticated else None

@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from qanat.server.accounts.access import visible
+from qanat.server.accounts.access import groups_of_file, visible
 from qanat.server.files.models import StoredFile
 from qanat.server.files.operations import (
     Upload,
@@ -42,7 +42,7 @@ def attach_oed_file(*, portfolio: Portfolio, field: str, upload: Upload, actor: 
     Raises:
         UploadRefused: its type is not one of ``OED_TYPES`` or contradicts its suffix.
     """
-    groups = list(portfolio.groups.all() or actor.groups.all())
+    groups = groups_of_file(owner=portfolio, actor=actor)
     file = store_upload(upload=upload, creator=actor, groups=groups, allowed_types=OED_TYPES)
     replace_file(portfolio, field, file)
     return file
@@ -56,7 +56,7 @@ def attach_currency_rates(*, portfolio: Portfolio, upload: Upload, actor: User) 
     """
     content_type = (upload.content_type or "").split(";")[0].strip()
     check_type(filename=upload.name or "", content_type=content_type, allowed_types=CURRENCY_TYPES)
-    groups = list(portfolio.groups.all() or actor.groups.all())
+    groups = groups_of_file(owner=portfolio, actor=actor)
     if content_type == "application/json":
         file = store_upload(upload=upload, creator=actor, groups=groups, allowed_types=CURRENCY_TYPES)
     else:
@@ -112,7 +112,7 @@ def attach_stored_files(*, portfolio: Portfolio, keys: Mapping[str, Any], actor:
             copies[field] = duplicate(file=readable[key], creator=actor)
         with transaction.atomic():
             for field, copy in copies.items():
-                copy.groups.set(portfolio.groups.all() or actor.groups.all())
+                copy.groups.set(groups_of_file(owner=portfolio, actor=actor))
                 replace_file(portfolio, field, copy)
     except BaseException:
         for copy in copies.values():

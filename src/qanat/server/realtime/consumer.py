@@ -9,9 +9,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from asgiref.sync import sync_to_async
-from rest_framework_simplejwt.authentication import JWTAuthentication
-from rest_framework_simplejwt.exceptions import AuthenticationFailed, InvalidToken
 
+from qanat.server.accounts.authentication import still_there, user_of
 from qanat.server.api.v2.queues import show_models
 from qanat.server.queues import queries
 
@@ -29,7 +28,8 @@ async def application(scope: Message, receive: Receive, send: Send) -> None:
     if scope["type"] != "websocket":
         return
     await receive()
-    user = await sync_to_async(_user)(dict(scope["headers"]).get(b"authorization", b""))
+    credentials = dict(scope["headers"]).get(b"authorization", b"")
+    user = await sync_to_async(user_of)(credentials)
     if not scope["path"].endswith(PATH) or user is None:
         await send({"type": "websocket.close", "code": REFUSED})
         return
@@ -40,22 +40,16 @@ async def application(scope: Message, receive: Receive, send: Send) -> None:
         latest = await sync_to_async(queries.latest_event)()
         if latest != seen:
             seen = latest
+            user = await sync_to_async(still_there)(user)
+            if user is None:
+                await send({"type": "websocket.close", "code": REFUSED})
+                break
             document = await sync_to_async(queries.queue_status)(user, show_models=show_models)
             await send({"type": "websocket.send", "text": json.dumps(document)})
         await asyncio.wait([listener], timeout=LOOK_EVERY_SECONDS)
+    listener.cancel()
 
 
 async def _until_gone(receive: Receive) -> None:
     while (await receive())["type"] != "websocket.disconnect":
         continue
-
-
-def _user(header: bytes) -> Any:  # noqa: ANN401 - Django's user
-    scheme, _, token = header.decode(errors="replace").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        return None
-    bearer = JWTAuthentication()
-    try:
-        return bearer.get_user(bearer.get_validated_token(token.encode()))
-    except (InvalidToken, AuthenticationFailed):
-        return None

@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from qanat.contract.statuses import RunMode
+from qanat.server.accounts.access import groups_of_file
 from qanat.server.accounts.operations import first_superuser
 from qanat.server.files.models import StoredFile
 from qanat.server.files.operations import delete_file, store_content
@@ -111,7 +112,7 @@ def store_template(*, template: SettingTemplate, document: Any, actor: User) -> 
         filename="analysis_settings.json",
         content_type="application/json",
         creator=actor,
-        groups=list(template.model.groups.all() or actor.groups.all()),
+        groups=groups_of_file(owner=template.model, actor=actor),
     )
     replace_file(template, "file", file)
     return file

@@ -10,6 +10,7 @@ from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
 from drf_spectacular.views import SpectacularSwaggerOauthRedirectView, SpectacularSwaggerView
 
 from qanat.server.api.common.openapi import document
+from qanat.server.api.common.policy import ANYBODY, declared
 
 RENDERERS: Final = {"yaml": OpenApiYamlRenderer, "json": OpenApiJsonRenderer}
 URLS: Final = {
@@ -38,10 +39,13 @@ def schema(request: HttpRequest, *, parts: tuple[str, ...]) -> HttpResponse:
     return HttpResponse(rendered(parts, form), content_type=RENDERERS[form].media_type)
 
 
+declared(ANYBODY, schema)
+
+
 def routes(*parts: str) -> list[URLPattern]:
     """Return the routes of a page about some parts of the API: the page, its document, and where a login comes back."""
     return [
-        path("", SpectacularSwaggerView.as_view(url="schema/?format=json", title="Qanat")),
+        path("", declared(ANYBODY, SpectacularSwaggerView.as_view(url="schema/?format=json", title="Qanat"))),
         path("schema/", schema, {"parts": parts}),
-        path("oauth2-redirect.html/", SpectacularSwaggerOauthRedirectView.as_view()),
+        path("oauth2-redirect.html/", declared(ANYBODY, SpectacularSwaggerOauthRedirectView.as_view())),
     ]

@@ -15,7 +15,6 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import RefreshToken as Refresh
 
@@ -23,15 +22,15 @@ from qanat import __version__
 from qanat.contract.oed import latest_schema_version, peril_codes
 from qanat.server.api.common.described import ANY_OBJECT, TEXT, Operation, record
 from qanat.server.api.common.parsers import JSONParser
+from qanat.server.api.common.policy import ANYBODY, USERS, Endpoint
 
 CHALLENGE = 'Bearer realm="api"'
 
 
-class Public(APIView):
+class Public(Endpoint):
     """An endpoint that asks for no credentials."""
 
-    authentication_classes = ()
-    permission_classes = ()
+    policy = ANYBODY
 
 
 class Health(Public):
@@ -72,8 +71,10 @@ class Connections(Public):
         return Response({"status": "OK"})
 
 
-class ServerInfo(APIView):
+class ServerInfo(Endpoint):
     """``server_info/``: for users who are logged in, as in the reference; probing clients go by their own settings."""
+
+    policy = USERS
 
     def operations(self) -> dict[str, Operation]:
         """Say what each method takes and gives."""

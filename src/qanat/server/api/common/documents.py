@@ -31,6 +31,7 @@ class DocumentView(ResourceView):
     """``{resource}/{id}/settings/`` and the like: the body is the document itself."""
 
     field: ClassVar[str]
+    holds_files = True
     parser_classes = (JSONParser,)
 
     def operations(self) -> dict[str, Operation]:

@@ -7,9 +7,8 @@ import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
-from django.conf import settings
 from django.http import FileResponse, Http404
 from django.urls import URLPattern, path
 from django.utils.http import content_disposition_header
@@ -19,6 +18,7 @@ from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from qanat.server.accounts.access import may_read_system_logs
 from qanat.server.api.common.described import (
     CLEARED,
     CONVERSION_RECEIPT,
@@ -61,6 +61,7 @@ class FileView(ResourceView):
     """``{resource}/{id}/{file}/``: download, upload, delete."""
 
     endpoint: ClassVar[FileEndpoint]
+    holds_files = True
     parser_classes = (MultiPartParser, FormParser, JSONParser)
 
     def operations(self) -> dict[str, Operation]:
@@ -88,7 +89,8 @@ class FileView(ResourceView):
         part = request.FILES.get("file")
         if part is None:
             raise ValidationError({"file": ["No file was submitted."]})
-        file = self._upload()(row, part, self.actor())
+        upload = cast("Callable[..., StoredFile]", self.endpoint.upload)  # without it, the view takes no POST
+        file = upload(row, part, self.actor())
         return Response(receipt(file, conversion_fields=self.endpoint.conversion_fields))
 
     def delete(self, request: Request, pk: int) -> Response:
@@ -112,8 +114,7 @@ class FileView(ResourceView):
         return file
 
     def _permit_system_log(self) -> None:
-        restricted = self.endpoint.system_log and self.version == "v1" and settings.QANAT.restrict_system_logs
-        if restricted and not self.actor().is_staff:
+        if self.endpoint.system_log and not may_read_system_logs(actor=self.actor(), version=self.version):
             raise PermissionDenied
 
 
@@ -126,10 +127,9 @@ def routes(prefix: str, views: type[ResourceView], endpoints: Iterable[FileEndpo
 
 
 def _view(views: type[ResourceView], endpoint: FileEndpoint) -> type[FileView]:
-    methods = ["get", "head", "options"]
-    methods += ["post"] if endpoint.upload else []
-    methods += ["delete"] if endpoint.deletable else []
-    return type("FileView", (FileView,), {**_binding(views), "endpoint": endpoint, "http_method_names": methods})
+    methods = ["get", *(["post"] if endpoint.upload else []), *(["delete"] if endpoint.deletable else [])]
+    bound = {"endpoint": endpoint, "http_method_names": [*methods, "head", "options"]}
+    return type("FileView", (FileView,), {**_binding(views), **bound})
 
 
 def _binding(views: type[ResourceView]) -> dict[str, Any]:

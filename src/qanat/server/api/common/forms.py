@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
-from qanat.server.accounts.access import groups_for, visible
+from qanat.server.accounts.access import all_visible, groups_for, visible
 from qanat.server.analyses.models import Analysis
 from qanat.server.api.common.described import LINK, TEXT, array, nullable, record
 from qanat.server.api.common.links import Link, link
@@ -29,6 +29,9 @@ class OwnedForm(serializers.ModelSerializer[Any]):
         if hasattr(row, "groups"):
             row.groups.set(groups_for(actor=actor, names=None))
         return row
+
+
+GROUP_NAME = serializers.CharField(max_length=LONGEST_GROUP_NAME)
 
 
 class GroupsField(serializers.Field):  # type: ignore[type-arg]
@@ -58,8 +61,7 @@ class GroupsField(serializers.Field):  # type: ignore[type-arg]
         if not isinstance(data, list) or not all(isinstance(name, str) for name in data):
             message = "A list of group names is required."
             raise serializers.ValidationError(message)
-        name = serializers.CharField(max_length=LONGEST_GROUP_NAME)
-        return [str(name.run_validation(given)) for given in data]
+        return [GROUP_NAME.run_validation(name) for name in data]
 
 
 class GroupedForm(OwnedForm):
@@ -216,7 +218,11 @@ class RiskModelForm(OwnedForm):
 
     def validate_data_files(self, files: list[DataFile]) -> list[DataFile]:
         """Refuse files that the actor may not see, as if they were not there."""
-        seen = visible(DataFile.objects.filter(pk__in=[file.pk for file in files]), actor=self.context["request"].user)
+        seen = visible(
+            DataFile.objects.filter(pk__in=[file.pk for file in files]),
+            actor=self.context["request"].user,
+            version=self.context["version"],
+        )
         if unseen := {file.pk for file in files} - {file.pk for file in seen}:
             message = f'Invalid pk "{min(unseen)}" - object does not exist.'
             raise serializers.ValidationError(message)
@@ -342,7 +348,7 @@ class AnalysisForm(OwnedForm):
 
     def validate_portfolio(self, portfolio: Portfolio) -> Portfolio:
         """Refuse a portfolio without exposure, or one the actor may not see."""
-        self._require_visible(portfolio, "portfolio")
+        self._require_visible([portfolio], "portfolio")
         if portfolio.location_file_id is None and portfolio.accounts_file_id is None:
             message = '"location_file" or "accounts_file" must not be null: upload exposure to the portfolio first'
             raise serializers.ValidationError(message)
@@ -351,17 +357,15 @@ class AnalysisForm(OwnedForm):
     def validate_model(self, model: RiskModel | None) -> RiskModel | None:
         """Refuse a model the actor may not use."""
         if model is not None:
-            self._require_visible(model, "model")
+            self._require_visible([model], "model")
         return model
 
     def validate_complex_model_data_files(self, files: list[DataFile]) -> list[DataFile]:
         """Refuse data files the actor may not use."""
-        for file in files:
-            self._require_visible(file, "data file")
+        self._require_visible(files, "data file")
         return files
 
-    def _require_visible(self, row: Any, what: str) -> None:  # noqa: ANN401 - a row with groups
-        rows = visible(type(row)._default_manager.filter(pk=row.pk), actor=self.context["request"].user)  # noqa: SLF001
-        if not rows.exists():
+    def _require_visible(self, rows: list[Any], what: str) -> None:
+        if not all_visible(rows, actor=self.context["request"].user, version=self.context["version"]):
             message = f"You are not allowed to use this {what}"
             raise serializers.ValidationError(message)

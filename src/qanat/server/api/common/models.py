@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
-from qanat.server.accounts.access import may_write
+from qanat.server.accounts.access import all_visible, may_write
 from qanat.server.api.common import filters
 from qanat.server.api.common.described import TEXT, Operation, nullable, record
 from qanat.server.api.common.documents import DocumentView
@@ -47,15 +47,18 @@ class ModelList(Models, ListView):
         given = body_of(request)
         identity = {name: given.get(name) for name in IDENTITY}
         hidden = RiskModel.objects.filter(deleted=True, **identity).first() if all(identity.values()) else None
-        if hidden is None:
+        if hidden is None or not self._may_revive(hidden):
             return super().post(request)
-        may_write(actor=self.actor(), groups=list(hidden.groups.all()))
         form = self.detail_form(hidden, data=request.data, partial=True, context=self.context())
         form.is_valid(raise_exception=True)
         revive(model=hidden, creator=self.actor())
         if "data_files" in form.validated_data:
             hidden.data_files.set(form.validated_data["data_files"])
         return Response(self.detail_form(hidden, context=self.context()).data)
+
+    def _may_revive(self, hidden: RiskModel) -> bool:
+        may_write(actor=self.actor(), groups=list(hidden.groups.all()), version=self.version)
+        return all_visible([hidden], actor=self.actor(), version=self.version)
 
 
 class ModelDetail(Models, DetailView):

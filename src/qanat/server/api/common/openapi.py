@@ -71,7 +71,7 @@ class Schema(AutoSchema):
 
     def get_auth(self) -> list[dict[str, list[str]]]:
         """Return how to log in, or that there is no need to."""
-        return [{"bearer": []}, {"basic": []}, {"session": []}] if self.view.permission_classes else [{}]
+        return [{"bearer": []}, {"basic": []}, {"session": []}] if self.view.policy.of_users else [{}]
 
     def get_override_parameters(self) -> list[Any]:
         """Return the parameters of the query string."""
@@ -101,7 +101,7 @@ class Schema(AutoSchema):
         return answers
 
     def _refusals(self, said: Operation) -> Iterable[int]:
-        if self.view.permission_classes:
+        if self.view.policy.of_users:
             yield from (403, 503)
         if "{" in self.path:
             yield 404

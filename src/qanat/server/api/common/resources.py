@@ -3,8 +3,8 @@
 from collections.abc import Collection
 from typing import Any, ClassVar
 
-from django.conf import settings
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model, QuerySet
 from django.http import QueryDict
 from django.shortcuts import get_object_or_404
@@ -14,11 +14,11 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
-from rest_framework.views import APIView
 
-from qanat.server.accounts.access import may_write, visible
+from qanat.server.accounts.access import may_write_row, rules_of_groups_hold, visible
 from qanat.server.api.common import filters, lists
 from qanat.server.api.common.described import DELETED, Operation
+from qanat.server.api.common.policy import BY_GROUPS, Endpoint
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
 
@@ -38,13 +38,21 @@ def body_of(request: Request) -> dict[str, Any]:
     return given
 
 
-class ResourceView(APIView):
-    """An endpoint of a resource; a version of the API subclasses it with its own forms."""
+class ResourceView(Endpoint):
+    """An endpoint of a resource; a version of the API subclasses it with its own forms.
 
+    The row that a route names is fetched by the policy, in the actor's name, before any method runs.
+    """
+
+    policy = BY_GROUPS
     version: ClassVar[str]
     model: ClassVar[type[Model]]
     groups_through: ClassVar[str] = ""
     """Relation to the table that has the groups, where that is another."""
+    row_argument: ClassVar[str] = "pk"
+    """What the route calls the id of the row of ``model``."""
+    holds_files: ClassVar[bool] = False
+    """Whether it gives or takes the content of files, which V1 keeps to their groups even where a site opened it."""
     related: ClassVar[Collection[str]] = ()
     prefetched: ClassVar[Collection[str]] = ()
 
@@ -58,27 +66,43 @@ class ResourceView(APIView):
         rows = self.model._default_manager.order_by("pk")  # noqa: SLF001 - Django's documented name
         rows = rows.select_related(*self.related) if self.related else rows
         rows = rows.prefetch_related(*self.prefetched)
-        if self.version == "v1" and not settings.QANAT.enforce_groups_on_v1:
-            return rows
-        return visible(rows, actor=self.actor(), through=self.groups_through)
+        return visible(rows, actor=self.actor(), through=self.groups_through, version=self.version)
 
     def one(self, pk: int) -> Any:  # noqa: ANN401 - a row of self.model
-        """Return a row; for a write, refuse one of foreign groups before one that is not there.
+        """Return a row, read once in a request; for a write, refuse one of foreign groups before one that is not there.
 
         Raises:
             Http404: there is none, or the actor may not see it.
             WriteRefused: it belongs to groups of which the actor is no member.
         """
-        if self.request.method not in SAFE:
-            row = self.model._default_manager.filter(pk=pk).first()  # noqa: SLF001
-            if row is not None:
-                may_write(actor=self.actor(), groups=self.groups_of(row))
-        return get_object_or_404(self.rows(), pk=pk)
+        found = self.__dict__.setdefault("_found", {})
+        if pk not in found:
+            opened = self.holds_files and not rules_of_groups_hold(self.version)
+            if opened or self.request.method not in SAFE:
+                may_write_row(
+                    actor=self.actor(),
+                    table=self.model,
+                    pk=pk,
+                    through=self.groups_through,
+                    version="" if opened else self.version,
+                )
+            found[pk] = get_object_or_404(self.rows(), pk=pk)
+        return found[pk]
 
-    def groups_of(self, row: Any) -> list[Group]:  # noqa: ANN401 - a row of self.model
-        """Return the groups that a row belongs to."""
-        owner = getattr(row, self.groups_through) if self.groups_through else row
-        return list(owner.groups.all())
+    def admit_to_row(self) -> None:
+        """Fetch the row that the route names; a route without arguments names none.
+
+        Raises:
+            Http404: there is none, or the actor may not see it.
+            WriteRefused: it belongs to groups of which the actor is no member.
+            ImproperlyConfigured: the route's arguments do not say which row.
+        """
+        if not self.kwargs:
+            return
+        if self.row_argument not in self.kwargs:
+            message = f"{type(self).__qualname__} is routed without '{self.row_argument}', the id of its row"
+            raise ImproperlyConfigured(message)
+        self.one(self.kwargs[self.row_argument])
 
     def operations(self) -> dict[str, Operation]:
         """Say what each method takes and gives."""

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpResponseBase
+from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path
 from rest_framework import serializers, status
 from rest_framework.request import Request
@@ -78,7 +78,9 @@ class TemplateForm(OwnedForm):
         if analysis_id is None:
             return None
         actor = self.context["request"].user
-        seen = visible(Analysis.objects.filter(pk=analysis_id), actor=actor, through="portfolio")
+        seen = visible(
+            Analysis.objects.filter(pk=analysis_id), actor=actor, through="portfolio", version=self.context["version"]
+        )
         analysis = seen.select_related("settings_file").first()
         if analysis is None or analysis.settings_file is None:
             what = "There is no such analysis" if analysis is None else "The analysis has no settings"
@@ -90,14 +92,10 @@ class SettingTemplates(ResourceView):
     """What all endpoints of templates have in common: who may see the model may see its templates."""
 
     model = SettingTemplate
-    groups_through = "model"
     models_view: ClassVar[type[Models]]
     models_pk: int
-
-    def dispatch(self, request: Any, *args: Any, models_pk: int, **kwargs: Any) -> HttpResponseBase:  # noqa: ANN401 - as the framework's
-        """Note which model it is about."""
-        self.models_pk = models_pk
-        return super().dispatch(request, *args, **kwargs)
+    _model: RiskModel | None = None
+    _template: SettingTemplate | None = None
 
     def of_model(self) -> RiskModel:
         """Return the model.
@@ -106,10 +104,30 @@ class SettingTemplates(ResourceView):
             Http404: there is none, or the actor may not see it.
             WriteRefused: this is a write, and the model belongs to groups of which the actor is no member.
         """
-        models = self.models_view()
-        models.request = self.request
-        row: RiskModel = models.one(self.models_pk)
-        return row
+        if self._model is None:
+            models = self.models_view()
+            models.request, models.holds_files = self.request, self.holds_files  # type: ignore[misc] # of this request
+            self._model = models.one(self.models_pk)
+        return self._model
+
+    def one(self, pk: int) -> SettingTemplate:
+        """Return a template of the model, of which it was asked already who may see and change it.
+
+        Raises:
+            Http404: there is none.
+        """
+        if self._template is None:
+            self._template = get_object_or_404(self.rows(), pk=pk)
+        return self._template
+
+    def admit_to_row(self) -> None:
+        """Let in who sees the model, and the template where the route names one.
+
+        The verbs are those of every resource, so the model's id is taken off their arguments here.
+        """
+        self.models_pk = self.kwargs.pop("models_pk")
+        self.of_model()
+        super().admit_to_row()
 
     def rows(self) -> QuerySet[Any]:
         """Return the model's templates."""
@@ -119,6 +137,7 @@ class SettingTemplates(ResourceView):
 class TemplateList(SettingTemplates, ListView):
     """``models/{id}/setting_templates/``."""
 
+    row_argument = "models_pk"
     detail_form = list_form = TemplateForm
     filters = filters.filter_set(SettingTemplate, {})
     searched = ("name", "description")

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from django.conf import settings
 from rest_framework import serializers
 
 from qanat.contract.statuses import RunMode, StepState, SubTaskStatus
 from qanat.domain.step_state import SHOWN_AS
+from qanat.server.accounts.access import priorities_withheld
 from qanat.server.analyses.operations import store_settings
 from qanat.server.api.common import forms
 from qanat.server.api.common.described import ANY_OBJECT, NUMBER, array, record
@@ -195,8 +195,8 @@ class Analysis(forms.AnalysisForm):
 
     def validate_priority(self, priority: int) -> int:
         """Refuse the priorities that only staff may give."""
-        if priority in settings.QANAT.priority_admin_levels and not self.context["request"].user.is_staff:
-            message = f"Levels restricted to administrators: {settings.QANAT.priority_admin_levels}"
+        if priority in (withheld := priorities_withheld(self.context["request"].user)):
+            message = f"Levels restricted to administrators: {withheld}"
             raise serializers.ValidationError(message)
         return priority
 

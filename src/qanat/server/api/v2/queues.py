@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, cast
 
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from qanat.contract.statuses import SubTaskStatus
 from qanat.server.api.common.described import NUMBER, TEXT, TIME, Json, Operation, array, nullable, record
+from qanat.server.api.common.policy import USERS, Endpoint
 from qanat.server.api.v2 import forms
 from qanat.server.queues import queries
 from qanat.server.risk_models.models import RiskModel
@@ -45,8 +45,10 @@ def show_models(models: list[RiskModel]) -> list[Json]:
     return shown
 
 
-class Queues(APIView):
+class Queues(Endpoint):
     """``queue/``."""
+
+    policy = USERS
 
     def operations(self) -> dict[str, Operation]:
         """Say what each method takes and gives."""
@@ -57,8 +59,10 @@ class Queues(APIView):
         return Response([queue.shown(show_models) for queue in queries.queues(cast("User", request.user))])
 
 
-class QueueStatus(APIView):
+class QueueStatus(Endpoint):
     """``queue-status/``: what the websocket sends."""
+
+    policy = USERS
 
     def operations(self) -> dict[str, Operation]:
         """Say what each method takes and gives."""

@@ -4,14 +4,13 @@ from dataclasses import replace
 from typing import Any, Final
 
 import django_filters
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import FileResponse, Http404
 from django.shortcuts import get_object_or_404
 from rest_framework.exceptions import ValidationError
-from rest_framework.permissions import IsAdminUser
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from qanat.contract.statuses import SubTaskStatus
 from qanat.domain.step_state import SHOWN_AS
@@ -20,6 +19,7 @@ from qanat.server.api.common.analyses import Analyses
 from qanat.server.api.common.described import CLEARED, DOWNLOAD, TEXT, Operation, Parameter
 from qanat.server.api.common.files import empty, text_download
 from qanat.server.api.common.filters import filtered, parameters, text
+from qanat.server.api.common.policy import STAFF, Endpoint
 from qanat.server.api.v2 import forms
 from qanat.server.files.storage import storage
 from qanat.server.runs import queries
@@ -66,10 +66,10 @@ class SubTaskList(Analyses):
         return Response(forms.SubTask(steps, many=True, context=self.context()).data)
 
 
-class StaffView(APIView):
+class StaffView(Endpoint):
     """For staff: the sub-tasks of everybody."""
 
-    permission_classes = (IsAdminUser,)
+    policy = STAFF
 
     def rows(self) -> QuerySet[Step]:
         """Return all sub-tasks that clients see."""
@@ -155,8 +155,9 @@ class SubTaskLog(StaffView):
         del request
         step = self._step(pk)
         key: str = getattr(step, self.log)
-        Step.objects.filter(pk=pk).update(**{self.log: ""})
-        storage().delete(key)
+        with transaction.atomic():
+            Step.objects.filter(pk=pk).update(**{self.log: ""})
+            transaction.on_commit(lambda: storage().delete(key), robust=True)
         return empty()
 
     def _step(self, pk: int) -> Any:  # noqa: ANN401 - a step

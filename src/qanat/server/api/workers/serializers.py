@@ -32,6 +32,7 @@ class ResourcesFields(Fields):
 
     peak_memory_bytes = serializers.IntegerField(min_value=0)
     cpu_seconds = serializers.FloatField(min_value=0)
+    run_seconds = serializers.FloatField(min_value=0, required=False)
     disk_bytes = serializers.IntegerField(min_value=0, required=False)
     events_done = serializers.IntegerField(min_value=0, required=False)
     events_total = serializers.IntegerField(min_value=0, required=False)
@@ -41,6 +42,8 @@ class HeartbeatFields(Fields):
     """A running step's sign of life."""
 
     resources = ResourcesFields(allow_null=True, required=False)
+    events_done = serializers.IntegerField(min_value=0, required=False)
+    events_total = serializers.IntegerField(min_value=0, required=False)
 
 
 class OutputFields(Fields):

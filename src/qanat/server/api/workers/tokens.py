@@ -1,7 +1,7 @@
 """Proof that a request comes from a worker (the shared key) or belongs to a claimed step (the step token)."""
 
 import hmac
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.core import signing
@@ -9,23 +9,39 @@ from rest_framework.exceptions import NotAuthenticated, PermissionDenied
 from rest_framework.request import Request
 
 from qanat.contract.worker_protocol import STEP_TOKEN_SCHEME, WORKER_KEY_SCHEME
+from qanat.server.api.common.policy import Policy
 
 SALT: Final = "qanat.step"
 
 
-def require_worker_key(request: Request) -> None:
-    """Refuse a request without the workers' shared key.
+class WorkerKey(Policy):
+    """Whoever has the workers' shared key."""
 
-    Raises:
-        NotAuthenticated: no key was sent.
-        PermissionDenied: it is the wrong one.
-    """
-    key = _credential(request, WORKER_KEY_SCHEME)
-    if not hmac.compare_digest(key.encode(), settings.QANAT.worker_key.encode()):
-        message = (
-            "This is not the key of the server's workers. Give the worker the key from the server's data directory."
-        )
-        raise PermissionDenied(message)
+    of_users = False
+
+    def admit(self, view: Any, request: Request) -> None:  # noqa: ANN401 - as declared
+        """Let workers in."""
+        del view
+        key = _credential(request, WORKER_KEY_SCHEME)
+        if not hmac.compare_digest(key.encode(), settings.QANAT.worker_key.encode()):
+            message = (
+                "This is not the key of the server's workers. Give the worker the key from the server's data directory."
+            )
+            raise PermissionDenied(message)
+
+
+class StepToken(Policy):
+    """Whoever holds the token of a claim on the step that the route names; the view learns the claim's fence."""
+
+    of_users = False
+
+    def admit(self, view: Any, request: Request) -> None:  # noqa: ANN401 - as declared
+        """Let the holder of the claim in."""
+        view.fence = _fence(request, step_id=view.kwargs["step_id"])
+
+
+WORKER_KEY = WorkerKey()
+STEP_TOKEN = StepToken()
 
 
 def step_token(*, step_id: int, fence: int) -> str:
@@ -33,13 +49,8 @@ def step_token(*, step_id: int, fence: int) -> str:
     return signing.dumps([step_id, fence], salt=SALT)
 
 
-def require_step_token(request: Request, *, step_id: int) -> int:
-    """Return the fence of the claim that the request belongs to.
-
-    Raises:
-        NotAuthenticated: no token was sent.
-        PermissionDenied: it is forged, or another step's.
-    """
+def _fence(request: Request, *, step_id: int) -> int:
+    """Return the fence of the claim that the request belongs to."""
     try:
         claimed_id, fence = signing.loads(_credential(request, STEP_TOKEN_SCHEME), salt=SALT)
     except signing.BadSignature:

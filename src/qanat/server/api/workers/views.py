@@ -14,10 +14,10 @@ from rest_framework.exceptions import APIException
 from rest_framework.parsers import BaseParser, JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from qanat.contract.statuses import FailureClass
 from qanat.contract.worker_protocol import HelloAnswer, InputFile, OutputFile, StepSpec
+from qanat.server.api.common.policy import Endpoint
 from qanat.server.api.workers.serializers import (
     ClaimFields,
     CommitFields,
@@ -27,7 +27,7 @@ from qanat.server.api.workers.serializers import (
     checked,
     file_refs,
 )
-from qanat.server.api.workers.tokens import require_step_token, require_worker_key, step_token
+from qanat.server.api.workers.tokens import STEP_TOKEN, WORKER_KEY, step_token
 from qanat.server.files.storage import storage
 from qanat.server.runs import claims, clock
 from qanat.server.runs.claims import Claimed, StepRefused
@@ -63,16 +63,22 @@ class AnyBytes(BaseParser):
         return stream
 
 
-class WorkerView(APIView):
+class WorkerView(Endpoint):
     """An endpoint whose caller proves itself by worker key or step token, not as a user."""
 
-    authentication_classes = ()
-    permission_classes = ()
     parser_classes: Sequence[type[BaseParser]] = (JSONParser,)
 
     def handle_exception(self, exc: Exception) -> Response:
         """Answer 409 where the engine refuses."""
         return super().handle_exception(Refused(str(exc)) if isinstance(exc, StepRefused) else exc)
+
+
+class StepView(WorkerView):
+    """An endpoint of a claimed step."""
+
+    policy = STEP_TOKEN
+    fence: int
+    """Of the claim, from the token."""
 
 
 def lease() -> timedelta:
@@ -83,9 +89,10 @@ def lease() -> timedelta:
 class Hello(WorkerView):
     """``workers/hello/``."""
 
+    policy = WORKER_KEY
+
     def post(self, request: Request) -> Response:
         """Note that the worker lives."""
-        require_worker_key(request)
         claims.hello(**checked(HelloFields, request.data), now=clock.now())
         return Response(HelloAnswer(every_seconds=HELLO_EVERY_SECONDS))
 
@@ -93,9 +100,10 @@ class Hello(WorkerView):
 class Claim(WorkerView):
     """``workers/steps/{id}/claim/``."""
 
+    policy = WORKER_KEY
+
     def post(self, request: Request, step_id: int) -> Response:
         """Give the step to the worker."""
-        require_worker_key(request)
         wish = checked(ClaimFields, request.data)
         claimed = claims.claim(
             step_id=step_id, fence=wish["fence"], worker=wish["worker"], lease=lease(), now=clock.now()
@@ -103,25 +111,30 @@ class Claim(WorkerView):
         return Response(_spec(claimed))
 
 
-class Heartbeat(WorkerView):
+class Heartbeat(StepView):
     """``workers/steps/{id}/heartbeat/``."""
 
     def post(self, request: Request, step_id: int) -> Response:
         """Extend the lease and say what to do."""
-        fence = require_step_token(request, step_id=step_id)
         beat = checked(HeartbeatFields, request.data)
+        events = {name: beat[name] for name in ("events_done", "events_total") if name in beat}
         verdict = claims.heartbeat(
-            step_id=step_id, fence=fence, lease=lease(), now=clock.now(), resources=beat.get("resources")
+            step_id=step_id,
+            fence=self.fence,
+            lease=lease(),
+            now=clock.now(),
+            resources=(beat.get("resources") or {}) | events,
         )
         return Response({"verdict": verdict})
 
 
-class Input(WorkerView):
+class Input(StepView):
     """``workers/steps/{id}/inputs/{label}/``."""
 
     def get(self, request: Request, step_id: int, label: str) -> FileResponse:
         """Stream one of the files that the step reads."""
-        step = claims.held(step_id=step_id, fence=require_step_token(request, step_id=step_id))
+        del request
+        step = claims.held(step_id=step_id, fence=self.fence)
         inputs = inputs_of(step, produced=outputs_so_far(step.run, before_position=step.position))
         if label not in inputs:
             message = f"The step does not read '{label}'."
@@ -129,14 +142,14 @@ class Input(WorkerView):
         return FileResponse(storage().open(inputs[label].key), content_type="application/octet-stream")
 
 
-class Output(WorkerView):
+class Output(StepView):
     """``workers/steps/{id}/outputs/{label}/``."""
 
     parser_classes = (AnyBytes,)
 
     def put(self, request: Request, step_id: int, label: str) -> Response:
         """Store an output of this attempt; it means nothing until the step is committed."""
-        step = claims.held(step_id=step_id, fence=require_step_token(request, step_id=step_id))
+        step = claims.held(step_id=step_id, fence=self.fence)
         filename = PurePath(request.query_params.get("filename", label)).name
         suffix = "".join(PurePath(filename).suffixes[-2:])
         key = f"{claims.attempt_prefix(step)}/{uuid.uuid4().hex}{suffix}"
@@ -153,33 +166,31 @@ class Output(WorkerView):
         )
 
 
-class Log(WorkerView):
+class Log(StepView):
     """``workers/steps/{id}/log/``."""
 
     parser_classes = (AnyBytes,)
 
     def post(self, request: Request, step_id: int) -> Response:
         """Keep a piece of the attempt's log."""
-        fence = require_step_token(request, step_id=step_id)
         try:
             offset = int(request.query_params.get("offset", "0"))
         except ValueError:
             return Response({"offset": ["A whole number is required."]}, status=status.HTTP_400_BAD_REQUEST)
         text = b"".join(_blocks(cast("IO[bytes]", request.data)))
-        return Response({"size": claims.append_log(step_id=step_id, fence=fence, offset=offset, text=text)})
+        return Response({"size": claims.append_log(step_id=step_id, fence=self.fence, offset=offset, text=text)})
 
 
-class Commit(WorkerView):
+class Commit(StepView):
     """``workers/steps/{id}/commit/``."""
 
     def post(self, request: Request, step_id: int) -> Response:
         """Make the outputs facts."""
-        fence = require_step_token(request, step_id=step_id)
         body = checked(CommitFields, request.data)
         commit(
             step_id=step_id,
-            fence=fence,
-            outputs=file_refs(body["outputs"], prefix=_prefix(step_id, fence)),
+            fence=self.fence,
+            outputs=file_refs(body["outputs"], prefix=_prefix(step_id, self.fence)),
             facts=body["result"],
             resources=body.get("resources"),
             now=clock.now(),
@@ -187,12 +198,11 @@ class Commit(WorkerView):
         return Response({})
 
 
-class Fail(WorkerView):
+class Fail(StepView):
     """``workers/steps/{id}/fail/``."""
 
     def post(self, request: Request, step_id: int) -> Response:
         """Record the failure and say whether the step is tried again."""
-        fence = require_step_token(request, step_id=step_id)
         body = checked(FailureFields, request.data)
         attempt = AttemptFailed(
             failure_class=FailureClass(body["failure_class"]),
@@ -201,18 +211,19 @@ class Fail(WorkerView):
             exit_code=body["exit_code"],
             signal=body["signal"],
             no_keys=body["no_keys"],
-            outputs=file_refs(body["outputs"], prefix=_prefix(step_id, fence)),
+            outputs=file_refs(body["outputs"], prefix=_prefix(step_id, self.fence)),
             resources=body.get("resources") or {},
         )
-        return Response({"retry": fail(step_id=step_id, fence=fence, attempt=attempt, now=clock.now())})
+        return Response({"retry": fail(step_id=step_id, fence=self.fence, attempt=attempt, now=clock.now())})
 
 
-class Release(WorkerView):
+class Release(StepView):
     """``workers/steps/{id}/release/``."""
 
     def post(self, request: Request, step_id: int) -> Response:
         """Take the step back from a draining worker."""
-        claims.hand_back(step_id=step_id, fence=require_step_token(request, step_id=step_id), now=clock.now())
+        del request
+        claims.hand_back(step_id=step_id, fence=self.fence, now=clock.now())
         return Response({})
 
 
