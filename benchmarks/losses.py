@@ -24,7 +24,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -216,8 +216,10 @@ def same_tables(plain: Path, ours: Path) -> bool:
     )
 
 
-def compare(exposure: Exposure, cases: Sequence[Case], *, rounds: int, folder: Path, skip_plain: bool) -> None:
-    """Measure and print, a line a case as soon as it is known."""
+def compare(
+    exposure: Exposure, cases: Sequence[Case], *, rounds: int, folder: Path, skip_plain: bool
+) -> Iterator[dict[str, object]]:
+    """Measure and print, a line a case as soon as it is known; yield the medians."""
     layout = Layout(folder / "platform")
     with (
         Platform(
@@ -251,11 +253,12 @@ def compare(exposure: Exposure, cases: Sequence[Case], *, rounds: int, folder: P
                 comparable = not skip_plain and not case.chunks and case.locations < SHARED_LOOKUP_FROM
                 assert not comparable or same_tables(out / "plain", out / "here"), "the tables differ"
                 shutil.rmtree(out)
-            report(case, found)
+            yield report(case, found)
 
 
-def report(case: Case, found: Mapping[str, list[Figures]]) -> None:
-    """Print the medians of a case and their ratios."""
+def report(case: Case, found: Mapping[str, list[Figures]]) -> dict[str, object]:
+    """Print the medians of a case and their ratios, and return them."""
+    known: dict[str, object] = asdict(case)
     print(f"\n{case}")
     for name, unit in (("wall", "s"), ("cpu", "s"), ("peak_memory", "MB"), ("started", "")):
         plain, here = (
@@ -265,6 +268,8 @@ def report(case: Case, found: Mapping[str, list[Figures]]) -> None:
         print(
             f"  {name:12} plain {plain:9.1f} {unit:2}  here {here:9.1f} {unit:2}  ratio {plain / here:6.1f}", flush=True
         )
+        known[name] = {"plain": plain if found["plain"] else None, "here": here}
+    return known
 
 
 def main() -> None:
@@ -275,6 +280,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, nargs="+", default=[10])
     parser.add_argument("--chunks", type=int, nargs="+", default=[0])
     parser.add_argument("--here-only", action="store_true", help="leave the rival out")
+    parser.add_argument("--save", type=Path, help="add the medians to a file, a line a case (plot_losses.py)")
     options = parser.parse_args()
     cases = [
         Case(locations=locations, samples=samples, chunks=chunks)
@@ -286,7 +292,10 @@ def main() -> None:
         folder = Path(temporary)
         exposure = given_or_demonstration(folder)
         print(f"{exposure.name}, {os.cpu_count()} cores, {options.rounds} rounds")
-        compare(exposure, cases, rounds=options.rounds, folder=folder, skip_plain=options.here_only)
+        for known in compare(exposure, cases, rounds=options.rounds, folder=folder, skip_plain=options.here_only):
+            if options.save is not None:
+                with options.save.open("a") as lines:
+                    lines.write(json.dumps({"model": exposure.name, **known}) + "\n")
 
 
 if __name__ == "__main__":

@@ -29,6 +29,18 @@ OUTPUT: Final = "output_file"
 RUN_TRACEBACK: Final = "run_traceback_file"
 RUN_LOG: Final = "run_log_file"
 
+# What the internal worker reads and gives.
+TRANSFORM_SOURCE: Final = "transform_file"
+TRANSFORM_MAPPING: Final = "mapping_file"
+COMBINED_PREFIX: Final = "combined/"
+"""Followed by ``<n>/input_file`` or ``<n>/output_file``: the archives of the n-th analysis to be combined."""
+VALIDATION_REPORT: Final = "validation_report"
+"""JSON: what was checked, and each error by file, row, column, value, check and reason."""
+ERRORS: Final = "errors"
+"""Text: what is wrong with the exposure. A validation that found nothing gives none."""
+EXPOSURE_RUN: Final = "exposure_run_file"
+TRANSFORMED: Final = "transformed_file"
+
 # What steps hand to later steps of the same run.
 PREPARED_EXPOSURE: Final = "prepared_exposure"
 """tar of the OED files after the model's pre-analysis hook; written also when the model has none (then empty)."""

@@ -20,6 +20,16 @@ class AnalysisStatus(StrEnum):
     RUN_CANCELLED = "RUN_CANCELLED"
 
 
+class ExposureStatus(StrEnum):
+    """Where a task on a portfolio's exposure stands, as clients see it (wire contract, section 1.4)."""
+
+    NONE = "NONE"
+    INSUFFICIENT_DATA = "INSUFFICIENT_DATA"
+    STARTED = "STARTED"
+    ERROR = "ERROR"
+    RUN_COMPLETED = "RUN_COMPLETED"
+
+
 class SubTaskStatus(StrEnum):
     """Where a sub-task stands, as clients see it (wire contract, section 4.3)."""
 
@@ -44,13 +54,27 @@ class RunKind(StrEnum):
     INPUTS = "inputs"
     LOSSES = "losses"
     BOTH = "both"
+    COMBINE = "combine"
+    VALIDATION = "validation"
+    EXPOSURE = "exposure"
+    TRANSFORM = "transform"
+
+
+class OwnerKind(StrEnum):
+    """What a run is of."""
+
+    ANALYSIS = "analysis"
+    PORTFOLIO = "portfolio"
 
 
 class Phase(StrEnum):
-    """The half of an analysis that a step belongs to."""
+    """What a step is part of: a half of an analysis, or a task on a portfolio's exposure."""
 
     INPUTS = "inputs"
     LOSSES = "losses"
+    VALIDATION = "validation"
+    EXPOSURE = "exposure"
+    TRANSFORM = "transform"
 
 
 class RunState(StrEnum):

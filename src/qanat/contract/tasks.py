@@ -39,6 +39,16 @@ GENERATE_LOSSES_OUTPUT: Final = "generate_losses_output"
 RECORD_LOSSES_FILES: Final = "record_losses_files"
 CLEANUP_LOSSES_GENERATION: Final = "cleanup_losses_generation"
 
+# What the internal worker does: one task does the whole of it, and the worker monitor records it.
+VALIDATE_EXPOSURE: Final = "run_oed_validation"
+RUN_EXPOSURE: Final = "run_exposure_run"
+TRANSFORM_EXPOSURE: Final = "run_exposure_transform"
+COMBINE: Final = "run_combine"
+RECORD_VALIDATION: Final = "qanat.record_validation"
+RECORD_EXPOSURE_RUN: Final = "qanat.record_exposure_run"
+RECORD_TRANSFORM: Final = "qanat.record_transform"
+RECORD_COMBINE: Final = "qanat.record_combine"
+
 
 class StepDoorbell(TypedDict):
     """Arguments of ``RUN_STEP`` and ``RECORD_STEP``: a step may be claimed with this fence."""

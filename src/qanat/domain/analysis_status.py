@@ -25,6 +25,7 @@ class Event(StrEnum):
     LOSSES_MADE = "losses made"
     LOSSES_FAILED = "losses failed"
     LOSSES_CANCELLED = "losses cancelled"
+    COMBINING_REQUESTED = "combining requested"
 
 
 INPUTS_MAY_START: Final = (
@@ -51,6 +52,8 @@ TRANSITIONS: Final[dict[tuple[Status, Event], Status]] = {
     (Status.INPUTS_GENERATION_STARTED, Event.INPUTS_CANCELLED): Status.INPUTS_GENERATION_CANCELLED,
     **{(status, Event.LOSSES_REQUESTED): Status.RUN_QUEUED for status in LOSSES_MAY_START},
     (Status.RUN_QUEUED, Event.LOSSES_PICKED_UP): Status.RUN_STARTED,
+    # The losses of other analyses are combined: clients see it run at once.
+    (Status.NEW, Event.COMBINING_REQUESTED): Status.RUN_STARTED,
     # Generate-and-run goes on from READY without being asked again.
     (Status.READY, Event.LOSSES_PICKED_UP): Status.RUN_STARTED,
     (Status.READY, Event.LOSSES_FAILED): Status.RUN_ERROR,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from qanat.contract import labels, tasks
-from qanat.contract.statuses import Phase, RunKind, RunMode
+from qanat.contract.statuses import OwnerKind, Phase, RunKind, RunMode
 
 EXPOSURE: Final = (
     labels.LOCATION,
@@ -27,8 +27,36 @@ INPUT_RESULTS: Final = (
     labels.INPUT_TRACEBACK,
 )
 LOSS_RESULTS: Final = (labels.OUTPUT, labels.RUN_LOG, labels.RUN_TRACEBACK)
-RESULTS: Final = {Phase.INPUTS: INPUT_RESULTS, Phase.LOSSES: LOSS_RESULTS}
-"""The files of the analysis that each phase sets."""
+RESULTS: Final = {
+    Phase.INPUTS: INPUT_RESULTS,
+    # Losses add the occurrences of the events to the inputs.
+    Phase.LOSSES: (*LOSS_RESULTS, labels.INPUT),
+    Phase.VALIDATION: (labels.VALIDATION_REPORT, labels.ERRORS),
+    Phase.EXPOSURE: (labels.EXPOSURE_RUN,),
+    Phase.TRANSFORM: (labels.TRANSFORMED,),
+}
+"""The files of the analysis or portfolio that each phase sets."""
+TRACEBACK: Final = {
+    Phase.INPUTS: labels.INPUT_TRACEBACK,
+    Phase.LOSSES: labels.RUN_TRACEBACK,
+    Phase.VALIDATION: labels.ERRORS,
+    Phase.EXPOSURE: labels.ERRORS,
+    Phase.TRANSFORM: labels.ERRORS,
+}
+"""Which of them says what went wrong."""
+PHASES: Final[dict[RunKind, tuple[Phase, ...]]] = {
+    RunKind.INPUTS: (Phase.INPUTS,),
+    RunKind.LOSSES: (Phase.LOSSES,),
+    RunKind.BOTH: (Phase.INPUTS, Phase.LOSSES),
+    # The losses of others, as this analysis' own.
+    RunKind.COMBINE: (Phase.LOSSES,),
+    RunKind.VALIDATION: (Phase.VALIDATION,),
+    RunKind.EXPOSURE: (Phase.EXPOSURE,),
+    RunKind.TRANSFORM: (Phase.TRANSFORM,),
+}
+"""What each kind of run goes through, in order."""
+ONE_OF_EACH_KIND: Final = frozenset({OwnerKind.PORTFOLIO})
+"""Whose runs of different kinds go side by side; of any other owner there is one run at a time."""
 
 
 FOR_ALL_CORES: Final = frozenset(
@@ -82,11 +110,57 @@ class RunPlan:
 def plan(*, kind: RunKind, mode: RunMode, lookup_chunks: int, loss_chunks: int) -> RunPlan:
     """Return the plan of a run; the chunk counts matter in V2 only."""
     stages: list[Stage] = []
+    if kind in INTERNAL:
+        return RunPlan(stages=_internal(INTERNAL[kind], PHASES[kind][0]))
     if kind in {RunKind.INPUTS, RunKind.BOTH}:
         stages += _whole_inputs() if mode is RunMode.V1 else _chunked_inputs(lookup_chunks)
     if kind in {RunKind.LOSSES, RunKind.BOTH}:
         stages += _whole_losses() if mode is RunMode.V1 else _chunked_losses(loss_chunks)
     return RunPlan(stages=tuple(stages))
+
+
+@dataclass(frozen=True, kw_only=True)
+class InternalTask:
+    """What the internal worker does for a kind of run, and the monitor's sub-task after it."""
+
+    task: str
+    record: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+
+
+INTERNAL: Final = {
+    RunKind.VALIDATION: InternalTask(
+        task=tasks.VALIDATE_EXPOSURE,
+        record=tasks.RECORD_VALIDATION,
+        reads=EXPOSURE,
+        writes=RESULTS[Phase.VALIDATION],
+    ),
+    RunKind.EXPOSURE: InternalTask(
+        task=tasks.RUN_EXPOSURE, record=tasks.RECORD_EXPOSURE_RUN, reads=EXPOSURE, writes=RESULTS[Phase.EXPOSURE]
+    ),
+    RunKind.TRANSFORM: InternalTask(
+        task=tasks.TRANSFORM_EXPOSURE,
+        record=tasks.RECORD_TRANSFORM,
+        reads=(labels.TRANSFORM_SOURCE, labels.TRANSFORM_MAPPING),
+        writes=RESULTS[Phase.TRANSFORM],
+    ),
+    RunKind.COMBINE: InternalTask(
+        task=tasks.COMBINE, record=tasks.RECORD_COMBINE, reads=(labels.COMBINED_PREFIX,), writes=(labels.OUTPUT,)
+    ),
+}
+"""The kinds of run that need no model."""
+
+
+def _internal(task: InternalTask, phase: Phase) -> tuple[Stage, ...]:
+    return (
+        (_step(task.task, phase, reads=task.reads, writes=task.writes),),
+        (_step(task.record, phase, reads=task.writes, server_side=True),),
+    )
+
+
+def _slug(task: str) -> str:
+    return task.removeprefix("qanat.").replace("_", "-")
 
 
 def _step(  # noqa: PLR0913 - a row of the table below, not a procedure
@@ -98,7 +172,7 @@ def _step(  # noqa: PLR0913 - a row of the table below, not a procedure
     server_side: bool = False,
     slug: str | None = None,
 ) -> PlannedStep:
-    slug = slug or task.replace("_", "-")
+    slug = slug or _slug(task)
     name = slug.replace("-", " ").capitalize()
     return PlannedStep(
         task=task, slug=slug, name=name, phase=phase, server_side=server_side, reads=reads, writes=writes
@@ -140,8 +214,8 @@ def _whole_losses() -> list[Stage]:
     phase = Phase.LOSSES
     reads = (labels.INPUT, labels.SETTINGS, labels.COMPLEX_DATA_PREFIX)
     return [
-        (_step(tasks.RUN_ANALYSIS, phase, reads=reads, writes=LOSS_RESULTS),),
-        (_step(tasks.RECORD_RUN_ANALYSIS, phase, reads=LOSS_RESULTS, server_side=True),),
+        (_step(tasks.RUN_ANALYSIS, phase, reads=reads, writes=RESULTS[phase]),),
+        (_step(tasks.RECORD_RUN_ANALYSIS, phase, reads=RESULTS[phase], server_side=True),),
     ]
 
 
@@ -186,13 +260,14 @@ def _chunked_losses(chunks: int) -> list[Stage]:
                 tasks.GENERATE_LOSSES_OUTPUT,
                 phase,
                 reads=(
+                    labels.INPUT,
                     labels.RUN_DIRECTORY,
                     *_all_chunks(labels.WORK_CHUNK, chunks),
                     *_all_chunks(labels.LOG_CHUNK, chunks),
                 ),
-                writes=LOSS_RESULTS,
+                writes=RESULTS[phase],
             ),
         ),
-        (_step(tasks.RECORD_LOSSES_FILES, phase, reads=LOSS_RESULTS, server_side=True),),
+        (_step(tasks.RECORD_LOSSES_FILES, phase, reads=RESULTS[phase], server_side=True),),
         (_step(tasks.CLEANUP_LOSSES_GENERATION, phase),),
     ]

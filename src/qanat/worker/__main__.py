@@ -10,6 +10,9 @@ from qanat.worker.identity import ModelDirectoryError
 from qanat.worker.main import run
 from qanat.worker.settings import from_environment
 
+INTERNAL = "server-internal"
+"""The run mode of the worker that needs no model (wire contract, section 5.2)."""
+
 
 def main() -> int:
     """Read the options and work; return the exit code."""
@@ -23,7 +26,7 @@ def main() -> int:
         description="Run the steps of a model's analyses.",
         epilog="`qanat worker warm` compiles the kernel beforehand.",
     )
-    parser.add_argument("--model", type=Path, required=True, help="folder with the model's oasislmf.json")
+    parser.add_argument("--model", type=Path, help="folder with the model's oasislmf.json")
     parser.add_argument("--server", help="address of the API [QANAT_SERVER, http://127.0.0.1:8000/]")
     parser.add_argument("--broker", help="address of the broker [QANAT_BROKER_URL]")
     parser.add_argument("--worker-key-file", type=Path, help="file with the server's worker key [QANAT_WORKER_KEY]")
@@ -31,7 +34,11 @@ def main() -> int:
     parser.add_argument("--model-id", help="the model's name [OASIS_MODEL_ID]")
     parser.add_argument("--version", help="the model's version [OASIS_MODEL_VERSION_ID]")
     parser.add_argument(
-        "--run-mode", choices=["v1", "v2"], default="v2", help="mode that a new model is registered with"
+        "--run-mode",
+        type=str.lower,
+        choices=["v1", "v2", INTERNAL],
+        default="v2",
+        help=f"mode that a new model is registered with; {INTERNAL}: validate, run and transform exposure, no model",
     )
     parser.add_argument("--work-dir", type=Path, help="where steps run")
     parser.add_argument("--slots", type=int, help="chunks to run at a time [as many as there are cores]")
@@ -40,6 +47,9 @@ def main() -> int:
     )
     parser.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    internal = options.run_mode == INTERNAL
+    if internal is (options.model is not None):
+        parser.error(f"give either --model DIR or --run-mode {INTERNAL}, which needs no model")
     try:
         settings = from_environment(
             options.model,
@@ -49,7 +59,7 @@ def main() -> int:
             supplier_id=options.supplier,
             model_id=options.model_id,
             version_id=options.version,
-            run_mode=RunMode(options.run_mode.upper()),
+            run_mode=None if internal else RunMode(options.run_mode.upper()),
             work_dir=options.work_dir,
             slots=options.slots,
             warm_seconds=options.warm_seconds,

@@ -5,7 +5,7 @@ import json
 import shutil
 import tarfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +45,17 @@ def pack(
                     continue
                 archive.add(path, arcname=str(path.relative_to(directory)), recursive=False, filter=_anonymous)
     return target
+
+
+def repack(archive_path: Path, target: Path, *, instead: Mapping[str, Path]) -> None:
+    """Copy a tar.gz, with some members taken from files, in place of those of the same name where there are any."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(archive_path, "r|*") as before, tarfile.open(target, "w:gz", compresslevel=LEVEL) as archive:
+        for member in before:
+            if member.name.removeprefix("./") not in instead:
+                archive.addfile(member, before.extractfile(member) if member.isreg() else None)
+        for name, path in instead.items():
+            archive.add(path.resolve(), arcname=name, recursive=False, filter=_anonymous)
 
 
 def unpack(archive_path: Path, directory: Path) -> None:

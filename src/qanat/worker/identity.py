@@ -45,6 +45,15 @@ class ModelIdentity:
         return f"{self.supplier_id}/{self.model_id}/{self.version_id}"
 
 
+INTERNAL_DIRECTORY: Final = Path(__file__).with_name("internal_model")
+"""What the internal worker runs in a model's place: a configuration without anything in it."""
+
+
+def internal() -> ModelIdentity:
+    """Return who the internal worker is: the one whose steps need no model (wire contract, section 5.2)."""
+    return identify(INTERNAL_DIRECTORY, supplier_id="oasis", model_id="internal", version_id="worker")
+
+
 def identify(  # noqa: PLR0913 - each may be given
     directory: Path,
     *,

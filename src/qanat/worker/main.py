@@ -1,5 +1,7 @@
 """The worker process: registers its model, listens on the model's queues, and hands doorbells to the supervisor.
 
+The internal worker is the same without a model: its queue is its own, and its steps need none.
+
 Celery only listens here: a doorbell is put aside at once (``slots``) and its message acknowledged, for a lost one rings
 again.
 """
@@ -17,11 +19,11 @@ from celery.signals import worker_shutting_down
 from kombu.exceptions import OperationalError as BrokerUnavailable
 
 from qanat.contract import tasks
-from qanat.contract.queues import model_queue, records_queue
+from qanat.contract.queues import INTERNAL_WORKER, model_queue, records_queue
 from qanat.contract.statuses import RunMode
 from qanat.contract.worker_protocol import Hello
 from qanat.worker import compiled
-from qanat.worker.identity import ModelIdentity, identify
+from qanat.worker.identity import ModelIdentity, identify, internal
 from qanat.worker.run_dir import sweep
 from qanat.worker.server import HttpServer, Refused, Server, ServerAway
 from qanat.worker.settings import WorkerSettings
@@ -42,21 +44,15 @@ def run(settings: WorkerSettings) -> int:
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    model = identify(
-        settings.model_dir,
-        supplier_id=settings.supplier_id,
-        model_id=settings.model_id,
-        version_id=settings.version_id,
-        config=settings.config,
-        settings_file=settings.settings_file,
-    )
+    model = _identity(settings)
     settings.work_dir.mkdir(parents=True, exist_ok=True)
     sweep(settings.work_dir, grace_seconds=settings.kill_after_seconds)
     server = HttpServer(settings.server, worker_key=settings.worker_key)
     supervisor = Supervisor(settings=settings, model=model, server=server)
-    if settings.warm_seconds is None:
+    # Steps without a model are too rare to keep the kernel in memory for.
+    if settings.warm_seconds is None and settings.model_dir is not None:
         supervisor.warm_up()
-    compiling = compiled.InBackground()
+    compiling = None if settings.model_dir is None else compiled.InBackground()
     app = _listener(settings)
     slots = Slots(settings.slots, supervisor.run)
 
@@ -80,7 +76,7 @@ def run(settings: WorkerSettings) -> int:
     warnings.simplefilter("ignore", SecurityWarning)
     _watch_parent(settings.parent_fd)
     app.Worker(
-        queues=_queues(model),
+        queues=_queues(settings, model),
         pool="solo",
         concurrency=1,
         without_mingle=True,
@@ -91,7 +87,8 @@ def run(settings: WorkerSettings) -> int:
         quiet=True,
     ).start()
     stopping.set()
-    compiling.close()
+    if compiling is not None:
+        compiling.close()
     supervisor.drain()
     slots.close()
     hellos.join()
@@ -114,7 +111,22 @@ def _listener(settings: WorkerSettings) -> Celery:
     return app
 
 
-def _queues(model: ModelIdentity) -> list[str]:
+def _identity(settings: WorkerSettings) -> ModelIdentity:
+    if settings.model_dir is None:
+        return internal()
+    return identify(
+        settings.model_dir,
+        supplier_id=settings.supplier_id,
+        model_id=settings.model_id,
+        version_id=settings.version_id,
+        config=settings.config,
+        settings_file=settings.settings_file,
+    )
+
+
+def _queues(settings: WorkerSettings, model: ModelIdentity) -> list[str]:
+    if settings.model_dir is None:
+        return [INTERNAL_WORKER]
     return [
         model_queue(
             supplier_id=model.supplier_id, model_id=model.model_id, version_id=model.version_id, run_mode=run_mode
@@ -146,10 +158,10 @@ def _say_hello(  # noqa: PLR0913, PLR0917 - all that it tells
     stopping: threading.Event,
 ) -> None:
     """Register once the broker takes it, and say hello until the end."""
-    registered = False
+    registered = settings.model_dir is None  # There is no model to register.
     every = HELLO_AGAIN_SECONDS
     hello = Hello(
-        worker=settings.name, queues=_queues(model), slots=settings.slots, draining=False, versions=versions()
+        worker=settings.name, queues=_queues(settings, model), slots=settings.slots, draining=False, versions=versions()
     )
     while True:
         try:

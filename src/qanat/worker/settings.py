@@ -19,7 +19,8 @@ def usable_cores() -> int:
 class WorkerSettings:
     """All that a worker needs to know."""
 
-    model_dir: Path
+    model_dir: Path | None = None
+    """Where the model lies; None: this is the internal worker, which needs none."""
     server: str = "http://127.0.0.1:8000/"
     """Base of the API, with or without ``/api/``."""
     broker: str = "memory://"
@@ -45,7 +46,7 @@ class WorkerSettings:
     """A pipe that closes when the process that started the worker is gone; the worker then drains."""
 
 
-def from_environment(model_dir: Path, **given: object) -> WorkerSettings:
+def from_environment(model_dir: Path | None, **given: object) -> WorkerSettings:
     """Return the settings: what is given beats the environment, which beats the defaults."""
     read = {
         "server": os.environ.get("QANAT_SERVER"),
@@ -61,4 +62,4 @@ def from_environment(model_dir: Path, **given: object) -> WorkerSettings:
     values |= {"warm_seconds": float(seconds)} if seconds else {}
     values |= {name: Path(value) for name, value in paths.items() if value}
     values |= {name: value for name, value in given.items() if value is not None}
-    return WorkerSettings(model_dir=model_dir.resolve(), **values)  # type: ignore[arg-type]
+    return WorkerSettings(model_dir=model_dir and model_dir.resolve(), **values)  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ An image's build calls it; a worker that finds that nobody has calls it when it 
 """
 
 import argparse
+import fcntl
 import json
 import os
 import sys
@@ -32,7 +33,8 @@ from qanat.worker.runners import Runners, runner_environment
 
 LOCATIONS: Final = 20
 SAMPLES: Final = (10, 100)
-NICE: Final = 19
+NICE: Final = 5
+"""In the background it yields to the worker's steps, but not to a standstill: a step may wait for what it compiles."""
 PERSPECTIVES: Final = ("gul", "il", "ri")
 REPORTS: Final = (
     *(f"{table}_{kind}" for table in ("elt", "plt") for kind in ("sample", "quantile", "moment")),
@@ -64,15 +66,19 @@ def main() -> int:
         os.nice(NICE)
     if options.cpu:
         os.environ["NUMBA_CPU_NAME"] = options.cpu
-    if options.once and compiled.mark().exists():
-        return 0
-    try:
-        compile_all(options.samples)
-    except StepFailed as failure:
-        print(failure, file=sys.stderr)  # noqa: T201 - a command speaks to a person
-        return 1
-    compiled.mark().parent.mkdir(parents=True, exist_ok=True)
-    compiled.mark().touch()
+    mark = compiled.mark()
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    # Workers of several models may start at once: the second finds that the first has done it.
+    with mark.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if options.once and mark.exists():
+            return 0
+        try:
+            compile_all(options.samples)
+        except StepFailed as failure:
+            print(failure, file=sys.stderr)  # noqa: T201 - a command speaks to a person
+            return 1
+        mark.touch()
     return 0
 
 

@@ -19,7 +19,7 @@ from qanat.server.analyses.models import FILES, Analysis
 from qanat.server.api.workers.tokens import step_token
 from qanat.server.data_files.models import DataFile
 from qanat.server.files.storage import storage
-from qanat.server.portfolios.models import OED_FILES, Portfolio
+from qanat.server.portfolios.models import OED_FILES, TASK_FILES, Portfolio
 from qanat.server.risk_models.models import RiskModel, SettingTemplate
 from qanat.server.runs import clock
 from qanat.server.runs.models import Run, Step
@@ -175,7 +175,7 @@ def ask(cast: Cast, operation: Operation, question: Question, *, who: str, rows:
 
 
 def _rows(*groups: Group, version: str) -> Rows:
-    exposure: dict[str, Any] = {name: make_file(groups=groups) for name in OED_FILES}
+    exposure: dict[str, Any] = {name: make_file(groups=groups) for name in (*OED_FILES, *TASK_FILES)}
     portfolio = make_portfolio(*groups, reporting_currency="USD", currency_conversion_json=_json(), **exposure)
     data_file = make_data_file(*groups, file=make_file())
     model = make_model(*groups, run_mode="V1" if version == "v1" else "V2", settings_file=_json())

@@ -4,6 +4,7 @@ An operation that needs nothing but its path is not here. One that needs more an
 may, and its test says so: add it.
 """
 
+import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -32,6 +33,17 @@ def _upload(content: bytes, *, name: str, content_type: str) -> Maker:
     parts = {"file": SimpleUploadedFile(name, content, content_type)}
     body = encode_multipart(BOUNDARY, parts)
     return lambda _cast, _rows: Question(body=body, content_type=MULTIPART_CONTENT)
+
+
+def _transform(_cast: Cast, _rows: Rows) -> Question:
+    files = {name: SimpleUploadedFile(name, b"1", "text/plain") for name in ("mapping_file", "transform_file")}
+    body = encode_multipart(BOUNDARY, {"file_type": "location", **files})
+    return Question(body=body, content_type=MULTIPART_CONTENT)
+
+
+def _combine(_cast: Cast, rows: Rows) -> Question:
+    wish = _json({"name": "A", "config": {}, "analysis_ids": [rows.analysis.pk]}, names_rows=True)
+    return dataclasses.replace(wish, status=AnalysisStatus.RUN_COMPLETED)
 
 
 def _in(status: AnalysisStatus) -> Maker:
@@ -89,6 +101,7 @@ QUESTIONS: Final[Mapping[str, Maker]] = {
     "POST portfolios/<int:pk>/reinsurance_scope_file/": CSV,
     "POST portfolios/<int:pk>/currency_conversion_json/": JSON,
     "POST portfolios/<int:pk>/storage_links/": _storage_links,
+    "POST portfolios/<int:pk>/exposure_transform/": _transform,
     "POST models/": _always(MODEL),
     "PUT models/<int:pk>/": _always(MODEL),
     "POST models/<int:pk>/settings/": _always(MODEL_SETTINGS),
@@ -107,6 +120,7 @@ QUESTIONS: Final[Mapping[str, Maker]] = {
     "POST analyses/<int:pk>/cancel_generate_inputs/": _in(AnalysisStatus.INPUTS_GENERATION_STARTED),
     "GET analyses/<int:pk>/input_file_tar_extract/": _member,
     "GET analyses/<int:pk>/output_file_tar_extract/": _member,
+    "POST analyses/combine/": _combine,
     "POST workers/hello/": _always(HELLO),
     "POST workers/steps/<int:step_id>/claim/": lambda _cast, rows: _json({"fence": rows.step.fence, "worker": WORKER}),
     "POST workers/steps/<int:step_id>/commit/": _always({"outputs": [], "result": {}}),

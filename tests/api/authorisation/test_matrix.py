@@ -11,6 +11,7 @@ import pytest
 from django.db import transaction
 from django.test import override_settings
 
+from qanat.server.analyses.models import Analysis
 from qanat.server.api.common.policy import ANYBODY, STAFF, USERS, ByGroups, Policy
 from qanat.server.api.workers.tokens import STEP_TOKEN, WORKER_KEY
 from qanat.server.config import celery  # noqa: F401 - as the server's entry point does
@@ -51,7 +52,7 @@ def expected(operation: Operation, asked: Question, *, whose: str) -> dict[str, 
         return verdicts | dict.fromkeys(STRANGERS, "400") if asked.names_rows else verdicts
     if whose == "of the group":
         return verdicts | KEPT_OUT_OF_A_GROUP[operation.reads]
-    if not operation.endpoint.groups_through:
+    if operation.endpoint.model is not Analysis:
         return verdicts | dict.fromkeys(MEMBERS, "not found")
     # Everybody sees what inherits no group; but members cannot name in a body what has no group of its own.
     return verdicts | dict.fromkeys(MEMBERS, "400") if asked.names_rows else verdicts
@@ -99,7 +100,7 @@ def test_an_operation_on_what_no_group_has(cast: Cast, operation: Operation) -> 
 def test_a_list_has_what_its_reader_sees(cast: Cast, operation: Operation) -> None:
     table = operation.endpoint.model
     theirs, nobodys = (cast.rows[whose, operation.version].of(table).pk for whose in ("of the group", "of nobody"))
-    inherited = bool(operation.endpoint.groups_through)
+    inherited = operation.endpoint.model is Analysis
 
     for who in PEOPLE:
         rows = cast.rows["of the group", operation.version]

@@ -13,11 +13,13 @@ from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from qanat.contract.statuses import FailureClass, RunKind, RunMode, RunState, StepState
+from qanat.contract.statuses import FailureClass, OwnerKind, RunKind, RunMode, RunState, StepState
 from qanat.domain.analysis_status import TransitionRefused
-from qanat.server.runs import doorbell
-from qanat.server.runs.models import Event, Run, Step, StepEdge
+from qanat.server.files.storage import storage
+from qanat.server.runs import cancellation, doorbell
+from qanat.server.runs.models import Event, Run, Step, StepEdge, portfolio
 from qanat.server.runs.projection import register
+from qanat.server.runs.steps import outputs_of
 from qanat.server.runs.submission import RunActive
 from tests.integration.engine.world import World
 
@@ -28,12 +30,15 @@ STEPS_AT_MOST = 3 * STEPS
 STEPS_AN_EXAMPLE = 100
 EXAMPLES_A_ROUND = 25
 ANALYSES = st.integers(1, 3)
+KINDS = (RunKind.INPUTS, RunKind.LOSSES, RunKind.BOTH)
+PORTFOLIO_KINDS = (RunKind.VALIDATION, RunKind.EXPOSURE, RunKind.TRANSFORM)
 CHUNKS = st.integers(1, 3)
 WORKERS = st.sampled_from(["w1", "w2", "w3"])
 SECONDS = st.sampled_from([0.5, 3, 30, 61, 3600, -20])
 HAPPENINGS = {
     "work": 6,
     "submit": 2,
+    "submit_of_a_portfolio": 1,
     "control": 2,
     "control_while_the_broker_is_away": 1,
     "deliver": 4,
@@ -48,6 +53,7 @@ HAPPENINGS = {
     "clock_jumps": 3,
     "reap": 2,
     "cancel": 1,
+    "cancel_of_a_portfolio": 1,
 }
 """What happens, and how often: most runs shall get far before something ends them. As rules of their own Hypothesis
 would leave half of them out of each example, and with them most of what can go wrong."""
@@ -66,7 +72,7 @@ class Engine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world = World()
-        self.before = register(self.world.statuses)
+        self.before = {kind: register(kind, self.world.statuses) for kind in OwnerKind}
         self.ring: Any = doorbell.ring
         doorbell.ring = self.world.ring
         self.atomic = transaction.atomic()
@@ -84,7 +90,8 @@ class Engine(RuleBasedStateMachine):
             transaction.set_rollback(True)
             self.atomic.__exit__(None, None, None)
             doorbell.ring = self.ring
-            register(self.before)
+            for kind, projection in self.before.items():
+                register(kind, projection)
 
     @rule(what=st.sampled_from(WEIGHTED), data=st.data())
     def happens(self, what: str, data: st.DataObject) -> None:
@@ -92,9 +99,13 @@ class Engine(RuleBasedStateMachine):
             taken[what] += 1
 
     def submit(self, draw: Draw) -> None:
-        kind, mode = draw(st.sampled_from(RunKind)), draw(st.sampled_from(RunMode))
+        kind, mode = draw(st.sampled_from(KINDS)), draw(st.sampled_from(RunMode))
         with contextlib.suppress(RunActive, TransitionRefused):
             self.world.submit(draw(ANALYSES), kind=kind, mode=mode, chunks=draw(CHUNKS))
+
+    def submit_of_a_portfolio(self, draw: Draw) -> None:
+        with contextlib.suppress(RunActive):
+            self.world.submit_internal(portfolio(draw(ANALYSES)), kind=draw(st.sampled_from(PORTFOLIO_KINDS)))
 
     def control(self, draw: Draw) -> None:
         for _ in range(draw(st.integers(1, 2))):
@@ -156,7 +167,13 @@ class Engine(RuleBasedStateMachine):
         self.world.reap()
 
     def cancel(self, draw: Draw) -> None:
-        run = self.world.cancel(draw(ANALYSES))
+        self._cancelled(self.world.cancel(draw(ANALYSES)))
+
+    def cancel_of_a_portfolio(self, draw: Draw) -> None:
+        owner, kind = portfolio(draw(ANALYSES)), draw(st.sampled_from(PORTFOLIO_KINDS))
+        self._cancelled(cancellation.cancel(owner=owner, kind=kind, now=self.world.now))
+
+    def _cancelled(self, run: Run | None) -> None:
         if run is not None:
             self.cancelled.add(run.pk)
 
@@ -186,9 +203,17 @@ class Engine(RuleBasedStateMachine):
             assert recorded == left[step_id]
 
     @invariant()
-    def one_run_of_an_analysis_is_active(self) -> None:
-        active = Counter(Run.objects.filter(state__in=["submitted", "active"]).values_list("analysis_id", flat=True))
-        assert all(times == 1 for times in active.values())
+    def one_run_of_an_owner_is_active_or_one_of_each_kind(self) -> None:
+        active = Run.objects.filter(state__in=["submitted", "active"])
+        of_analyses = Counter(active.filter(portfolio_id=None).values_list("analysis_id", flat=True))
+        of_portfolios = Counter(active.filter(analysis_id=None).values_list("portfolio_id", "kind"))
+        assert all(times == 1 for times in [*of_analyses.values(), *of_portfolios.values()])
+
+    @invariant()
+    def an_active_run_has_all_that_its_steps_have_made(self) -> None:
+        done = Step.objects.filter(run__state=RunState.ACTIVE, state=StepState.SUCCEEDED, server_side=False)
+        for result in done.values_list("result", flat=True):
+            assert all(storage().exists(ref.key) for ref in outputs_of(result).values())
 
     @invariant()
     def a_cancelled_run_stays_cancelled(self) -> None:

@@ -13,11 +13,14 @@ from qanat.contract.statuses import AnalysisStatus, FailureClass, RunKind, RunMo
 from qanat.domain.retries import WORKERS_KILLED
 from qanat.server.files.models import StoredFile
 from qanat.server.files.storage import storage
-from qanat.server.runs import claims, doorbell, housekeeping
+from qanat.server.runs import cancellation, claims, doorbell, housekeeping
 from qanat.server.runs.claims import StepRefused
-from qanat.server.runs.models import Event, Run, Step, StepEdge, Worker
+from qanat.server.runs.models import Event, Run, Step, StepEdge, Worker, analysis, portfolio
 from qanat.server.runs.submission import RunActive
 from tests.integration.engine.world import LEASE, QUEUE, START, Held, World
+
+OF_AN_ANALYSIS = (RunKind.INPUTS, RunKind.LOSSES, RunKind.BOTH)
+OF_A_PORTFOLIO = (RunKind.VALIDATION, RunKind.EXPOSURE, RunKind.TRANSFORM)
 
 
 def begin(world: World, **wish: object) -> Held:
@@ -30,7 +33,7 @@ def begin(world: World, **wish: object) -> Held:
 
 
 @pytest.mark.parametrize("mode", list(RunMode))
-@pytest.mark.parametrize("kind", list(RunKind))
+@pytest.mark.parametrize("kind", OF_AN_ANALYSIS)
 def test_an_undisturbed_run_ends_with_its_analysis_complete(world: World, kind: RunKind, mode: RunMode) -> None:
     if kind is RunKind.LOSSES:
         world.submit(1, kind=RunKind.INPUTS, mode=mode)
@@ -414,7 +417,7 @@ def test_a_step_of_a_deleted_analysis_is_refused(world: World) -> None:
 
     held = begin(world)
 
-    forget(analysis_id=1)
+    forget(owner=analysis(1))
 
     with pytest.raises(StepRefused):
         claims.held(step_id=held.step_id, fence=held.fence)
@@ -519,3 +522,58 @@ def test_a_run_that_has_succeeded_leaves_its_results_and_its_logs(
     assert logs
     assert StoredFile.objects.exists()
     assert orphan not in left
+
+
+@pytest.mark.parametrize("kind", OF_A_PORTFOLIO)
+def test_an_undisturbed_run_of_a_portfolio_leaves_its_results(world: World, kind: RunKind) -> None:
+    run = world.submit_internal(portfolio(1), kind=kind)
+
+    world.work_until_quiet()
+
+    run.refresh_from_db()
+    assert run.state == "succeeded"
+    assert set(world.statuses.outputs) == {portfolio(1)}
+
+
+def test_runs_of_a_portfolio_go_side_by_side_where_they_are_of_different_kinds(world: World) -> None:
+    for kind in OF_A_PORTFOLIO:
+        world.submit_internal(portfolio(1), kind=kind)
+
+    with pytest.raises(RunActive, match="The portfolio is being run already"):
+        world.submit_internal(portfolio(1), kind=RunKind.VALIDATION)
+    world.submit(1, kind=RunKind.INPUTS)
+
+    world.work_until_quiet()
+    assert list(Run.objects.values_list("state", flat=True)) == ["succeeded"] * 4
+
+
+def test_a_run_that_succeeds_leaves_what_those_of_another_kind_have_made(world: World) -> None:
+    exposure = world.submit_internal(portfolio(1), kind=RunKind.EXPOSURE)
+    world.control()
+    held = world.deliver(world.messages.pop(0))
+    assert held is not None
+    world.finish(held)
+
+    world.submit_internal(portfolio(1), kind=RunKind.VALIDATION)
+    world.work_until_quiet()
+
+    exposure.refresh_from_db()
+    assert exposure.state == "succeeded"
+    assert all(storage().exists(ref.key) for ref in world.statuses.outputs[portfolio(1)].values())
+
+
+def test_the_internal_worker_is_told_on_its_own_queue(world: World) -> None:
+    world.submit_internal(portfolio(1), kind=RunKind.VALIDATION)
+
+    world.control()
+
+    assert [message.queue for message in world.messages] == ["oasis-internal-worker"]
+
+
+def test_forgetting_a_portfolio_leaves_the_runs_of_the_analysis_with_its_number(world: World) -> None:
+    world.submit(1)
+    world.submit_internal(portfolio(1), kind=RunKind.VALIDATION)
+
+    cancellation.forget(owner=portfolio(1))
+
+    assert [run.owner for run in Run.objects.all()] == [analysis(1)]

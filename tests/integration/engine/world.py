@@ -18,7 +18,7 @@ from qanat.server.runs import cancellation, claims, dispatch, planning, reaping,
 from qanat.server.runs.claims import StepRefused
 from qanat.server.runs.commit import commit
 from qanat.server.runs.failure import AttemptFailed, fail
-from qanat.server.runs.models import Run, Step
+from qanat.server.runs.models import Owner, Run, Step, analysis
 from qanat.server.runs.projection import FileRef
 
 LEASE = dt.timedelta(seconds=60)
@@ -51,25 +51,30 @@ class Statuses:
     """A projection that keeps what clients would see, by the domain's table."""
 
     status: dict[int, AnalysisStatus] = field(default_factory=dict)
-    outputs: dict[int, dict[str, FileRef]] = field(default_factory=dict)
-    events: dict[int, tuple[int, int]] = field(default_factory=dict)
+    outputs: dict[Owner, dict[str, FileRef]] = field(default_factory=dict)
+    events: dict[int | None, tuple[int, int]] = field(default_factory=dict)
     """Done, and in all."""
 
     def apply(self, analysis_id: int, event: Event) -> None:
         """Follow the table; it raises where the engine breaks it."""
         self.status[analysis_id] = analysis_status.after(self.status.get(analysis_id, AnalysisStatus.NEW), event)
 
+    def _follow(self, run: Run, events: Mapping[Phase, Event], phase: Phase) -> None:
+        """Apply an event to the analysis that a run is of; the statuses of a portfolio are its own feature's."""
+        if run.analysis_id is not None:
+            self.apply(run.analysis_id, events[phase])
+
     def planned(self, *, run: Run, lookup_chunks: int | None, loss_chunks: int | None, now: dt.datetime) -> None:
         """Nothing is shown of it here."""
 
     def picked_up(self, *, run: Run, phase: Phase, now: dt.datetime) -> None:
         """Somebody has begun."""
-        self.apply(run.analysis_id, analysis_status.PICKED_UP[phase])
+        self._follow(run, analysis_status.PICKED_UP, phase)
 
     def made(self, *, run: Run, phase: Phase, outputs: Mapping[str, FileRef], now: dt.datetime) -> None:
         """The phase is complete."""
-        self.apply(run.analysis_id, analysis_status.MADE[phase])
-        self.outputs.setdefault(run.analysis_id, {}).update(outputs)
+        self._follow(run, analysis_status.MADE, phase)
+        self.outputs.setdefault(run.owner, {}).update(outputs)
         for ref in outputs.values():
             StoredFile.objects.update_or_create(key=ref.key, defaults={"size": ref.size})
 
@@ -77,11 +82,11 @@ class Statuses:
         self, *, run: Run, phase: Phase, no_keys: bool, outputs: Mapping[str, FileRef], now: dt.datetime
     ) -> None:
         """The run ended in error."""
-        self.apply(run.analysis_id, Event.INPUTS_WITHOUT_KEYS if no_keys else analysis_status.FAILED[phase])
+        self._follow(run, {phase: Event.INPUTS_WITHOUT_KEYS} if no_keys else analysis_status.FAILED, phase)
 
     def cancelled(self, *, run: Run, phase: Phase, now: dt.datetime) -> None:
         """The run was cancelled."""
-        self.apply(run.analysis_id, analysis_status.CANCELLED[phase])
+        self._follow(run, analysis_status.CANCELLED, phase)
 
     def progressed(self, *, run: Run, events_done: int, events_total: int, now: dt.datetime) -> None:
         """Events are done."""
@@ -117,10 +122,12 @@ class World:
         self.statuses.apply(analysis_id, Event.LOSSES_REQUESTED if losses else Event.INPUTS_REQUESTED)
         inputs = {"location_file": _file("location.csv"), "settings_file": _file("settings.json")}
         if losses:
-            inputs["input_file"] = self.statuses.outputs.get(analysis_id, {}).get("input_file", _file("in.tar.gz"))
+            inputs["input_file"] = self.statuses.outputs.get(analysis(analysis_id), {}).get(
+                "input_file", _file("in.tar.gz")
+            )
         try:
             return submission.submit(
-                analysis_id=analysis_id,
+                owner=analysis(analysis_id),
                 kind=kind,
                 mode=mode,
                 queue=QUEUE,
@@ -138,6 +145,13 @@ class World:
             if before is not None:
                 self.statuses.status[analysis_id] = before
             raise
+
+    def submit_internal(self, owner: Owner, *, kind: RunKind) -> Run:
+        """Ask for a run that the internal worker does."""
+        inputs = {"location_file": _file("location.csv"), "transform_file": _file("foreign.csv")}
+        return submission.submit_internal(
+            owner=owner, kind=kind, inputs=inputs, parameters={}, initiator_id=None, now=self.now
+        )
 
     def control(self) -> None:
         """Let a task controller look."""
@@ -163,10 +177,10 @@ class World:
         self.held.append(held)
         return held
 
-    def finish(self, held: Held) -> bool:
-        """Commit a step with all its outputs; say whether the engine took it."""
+    def finish(self, held: Held, *, without: str = "") -> bool:
+        """Commit a step with all its outputs, but for one where that is said; say whether the engine took it."""
         try:
-            outputs = {label: _output(held, label) for label in held.writes}
+            outputs = {label: _output(held, label) for label in held.writes if label != without}
             commit(step_id=held.step_id, fence=held.fence, outputs=outputs, facts={}, resources=None, now=self.now)
         except StepRefused:
             return False
@@ -191,7 +205,7 @@ class World:
 
     def cancel(self, analysis_id: int) -> Run | None:
         """Ask for the end of a run, as the analyses do."""
-        return cancellation.cancel(analysis_id=analysis_id, now=self.now)
+        return cancellation.cancel(owner=analysis(analysis_id), now=self.now)
 
     def hello(self, worker: str, *, slots: int, draining: bool) -> None:
         """Let a worker say that it lives."""

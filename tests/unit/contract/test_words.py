@@ -53,6 +53,10 @@ def test_a_message_is_known_from_the_contract_or_marked_as_our_own() -> None:
         "generate_losses_output",
         "record_losses_files",
         "cleanup_losses_generation",
+        "run_oed_validation",
+        "run_exposure_run",
+        "run_exposure_transform",
+        "run_combine",
     }
 
 

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from qanat.contract import labels, tasks
 from qanat.contract.statuses import Phase, RunKind, RunMode
-from qanat.domain.run_plan import RESULTS, PlannedStep, RunPlan, is_for_all_cores, plan
+from qanat.domain.run_plan import PHASES, RESULTS, PlannedStep, RunPlan, is_for_all_cores, plan
 from qanat.server.runs import canvas
 
 CHUNKS = st.integers(1, 60)
+OF_A_MODEL = (RunKind.INPUTS, RunKind.LOSSES, RunKind.BOTH)
 KINDS = st.sampled_from(RunKind)
 USERS_OWN = {
     labels.LOCATION,
@@ -22,6 +23,9 @@ USERS_OWN = {
     labels.CURRENCY,
     labels.SETTINGS,
     labels.COMPLEX_DATA_PREFIX,
+    labels.COMBINED_PREFIX,
+    labels.TRANSFORM_SOURCE,
+    labels.TRANSFORM_MAPPING,
 }
 
 
@@ -84,7 +88,7 @@ def test_a_v1_run_is_one_task_a_phase_and_its_recording() -> None:
 
 @given(lookup=CHUNKS, loss=CHUNKS)
 def test_there_are_as_many_sub_tasks_as_the_contract_counts(lookup: int, loss: int) -> None:
-    counts = {kind: len(list(plan_of(kind, lookup=lookup, loss=loss).steps())) for kind in RunKind}
+    counts = {kind: len(list(plan_of(kind, lookup=lookup, loss=loss).steps())) for kind in OF_A_MODEL}
 
     assert counts == {RunKind.INPUTS: lookup + 6, RunKind.LOSSES: loss + 5, RunKind.BOTH: lookup + loss + 11}
 
@@ -116,7 +120,7 @@ def test_the_chunks_of_a_stage_are_numbered_from_0_and_know_how_many_they_are(lo
     assert all(alone == [(0, 1)] for alone in numbers.values())
 
 
-@pytest.mark.parametrize("kind", RunKind)
+@pytest.mark.parametrize("kind", OF_A_MODEL)
 def test_every_step_belongs_to_the_phase_that_it_is_of(kind: RunKind) -> None:
     run = plan_of(kind, lookup=2, loss=2)
 
@@ -202,7 +206,8 @@ def test_a_join_reads_the_part_of_every_chunk(lookup: int, loss: int) -> None:
 @pytest.mark.parametrize("mode", RunMode)
 @pytest.mark.parametrize("phase", Phase)
 def test_the_server_records_the_results_of_a_phase_once_when_they_are_all_written(phase: Phase, mode: RunMode) -> None:
-    run = plan_of(RunKind.BOTH, mode=mode, lookup=2, loss=2)
+    kind = RunKind.BOTH if phase in PHASES[RunKind.BOTH] else RunKind(phase)
+    run = plan_of(kind, mode=mode, lookup=2, loss=2)
 
     steps = [step for step in run.steps() if step.phase is phase]
     (recorder,) = (step for step in steps if step.server_side)
@@ -222,7 +227,32 @@ def test_results_have_the_names_of_the_analysis_fields_that_clients_see() -> Non
         "settings_file",
         "input_generation_traceback_file",
     }
-    assert set(RESULTS[Phase.LOSSES]) == {"output_file", "run_log_file", "run_traceback_file"}
+    # The inputs come back with the occurrences of the events among them.
+    assert set(RESULTS[Phase.LOSSES]) == {"output_file", "run_log_file", "run_traceback_file", "input_file"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "task"),
+    [
+        (RunKind.VALIDATION, "run_oed_validation"),
+        (RunKind.EXPOSURE, "run_exposure_run"),
+        (RunKind.TRANSFORM, "run_exposure_transform"),
+        (RunKind.COMBINE, "run_combine"),
+    ],
+)
+def test_what_needs_no_model_is_one_task_and_its_recording(kind: RunKind, task: str) -> None:
+    work, record = plan_of(kind, mode=RunMode.V1).steps()
+
+    assert (work.task, work.server_side, record.server_side) == (task, False, True)
+    assert record.reads == work.writes
+    assert {work.phase, record.phase} == set(PHASES[kind])
+
+
+@pytest.mark.parametrize("kind", RunKind)
+def test_the_phases_of_a_run_are_those_of_its_steps_in_order(kind: RunKind) -> None:
+    phases = [step.phase for step in plan_of(kind, lookup=2, loss=2).steps()]
+
+    assert tuple(dict.fromkeys(phases)) == PHASES[kind]
 
 
 @pytest.mark.parametrize(

@@ -134,3 +134,23 @@ def test_a_model_without_a_data_folder_takes_all_along(tmp_path: Path) -> None:
 
     assert not (tmp_path / "static" / "events.bin").is_symlink()
     assert (tmp_path / "static" / "events.bin").read_text() == "events"
+
+
+def test_a_member_is_put_in_place_of_the_one_of_its_name(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "deep").mkdir(parents=True)
+    (source / "kept.txt").write_text("kept")
+    (source / "deep" / "kept.txt").write_text("deep")
+    (source / "occurrence.bin").write_text("old")
+    archive = archives.pack(source, tmp_path / "before.tar.gz")
+    (tmp_path / "new.bin").write_text("new")
+
+    archives.repack(archive, tmp_path / "after.tar.gz", instead={"occurrence.bin": tmp_path / "new.bin"})
+    archives.unpack(tmp_path / "after.tar.gz", tmp_path / "there")
+
+    found = {
+        path.relative_to(tmp_path / "there").as_posix(): path.read_text()
+        for path in (tmp_path / "there").rglob("*")
+        if path.is_file()
+    }
+    assert found == {"kept.txt": "kept", "deep/kept.txt": "deep", "occurrence.bin": "new"}

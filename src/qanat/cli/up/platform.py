@@ -30,6 +30,7 @@ DRAIN_SECONDS = 15.0
 STOP_SECONDS = 10.0
 READY_SECONDS = 60.0
 LOOK_EVERY_SECONDS = 0.05
+INTERNAL_WORKER = "internal-worker"
 
 
 @dataclass
@@ -85,7 +86,7 @@ class Platform:
 
     def stop(self) -> None:
         """Drain the workers first, so that they can hand back what they run; then the rest."""
-        workers = [keeper for keeper in self._keepers if keeper.name.startswith("worker")]
+        workers = [keeper for keeper in self._keepers if keeper.name.startswith(("worker-", INTERNAL_WORKER))]
         for keeper in workers:
             keeper.stop(grace_seconds=DRAIN_SECONDS)
         for keeper in reversed([keeper for keeper in self._keepers if keeper not in workers]):
@@ -119,6 +120,9 @@ class Platform:
             worker += ["--run-mode", self.run_mode, "--work-dir", str(self.layout.work), "--parent-fd", lifeline]
             worker += ["--warm-seconds", WARM_SECONDS]
             self._keep(f"worker-{identity.model_id}", worker, environment)
+        internal = [sys.executable, "-m", "qanat.worker", "--run-mode", "server-internal"]
+        internal += ["--work-dir", str(self.layout.work), "--parent-fd", lifeline]
+        self._keep(INTERNAL_WORKER, internal, environment)
 
     def _keep(self, name: str, command: Sequence[str], environment: dict[str, str], *, foreign: bool = False) -> None:
         log = self.layout.logs / f"{name}.log"

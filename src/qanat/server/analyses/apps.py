@@ -2,6 +2,8 @@
 
 from django.apps import AppConfig
 
+from qanat.contract.statuses import OwnerKind
+
 
 class AnalysesConfig(AppConfig):
     """The table of the analyses; they want to know what happens to their runs."""
@@ -15,4 +17,4 @@ class AnalysesConfig(AppConfig):
         from qanat.server.analyses.projection import AnalysisProjection  # noqa: PLC0415 - needs the tables loaded
         from qanat.server.runs.projection import register  # noqa: PLC0415
 
-        register(AnalysisProjection())
+        register(OwnerKind.ANALYSIS, AnalysisProjection())

@@ -19,6 +19,8 @@ class Analysis(Owned):
     ``status`` is assigned in ``status.apply`` alone; the file fields of results by the projection of the engine alone.
     """
 
+    groups_through = "portfolio"
+
     name = models.CharField(max_length=255)
     portfolio = models.ForeignKey(Portfolio, on_delete=models.CASCADE, related_name="analyses")
     model = models.ForeignKey(RiskModel, null=True, on_delete=models.CASCADE, related_name="analyses")

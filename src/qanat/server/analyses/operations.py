@@ -18,6 +18,7 @@ from qanat.server.portfolios.models import Portfolio
 from qanat.server.risk_models import operations as model_operations
 from qanat.server.risk_models.models import RiskModel
 from qanat.server.runs import cancellation
+from qanat.server.runs import models as runs
 
 LONGEST_COPIED_NAME = 248
 
@@ -78,7 +79,7 @@ def copy(*, analysis: Analysis, changes: dict[str, Any], actor: User) -> Analysi
 def delete_analysis(analysis: Analysis) -> None:
     """Delete an analysis, its runs and all their files; what its workers still do is refused from now on."""
     with transaction.atomic():
-        cancellation.forget(analysis_id=analysis.pk)
+        cancellation.forget(owner=runs.analysis(analysis.pk))
         files = [getattr(analysis, field) for field in FILES]
         analysis.delete()
         for file in files:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from qanat.contract import labels
-from qanat.contract.statuses import Phase, RunMode
+from qanat.contract.statuses import Phase, RunKind, RunMode
 from qanat.domain import analysis_status
 from qanat.domain.analysis_status import Event
 from qanat.server.analyses import status
@@ -29,6 +29,8 @@ NAMES: Final = {
 }
 """How the files of an analysis are called after ``analysis_<id>_``, and their media types (wire contract, 2.4)."""
 FAILED_V2_TRACEBACK: Final = "worker_traceback.txt"
+COMBINED: Final = {labels.OUTPUT: "outputs.tar.gz", labels.RUN_TRACEBACK: "errors.txt"}
+"""Where they are called otherwise in a combined analysis."""
 
 
 class AnalysisProjection:
@@ -43,7 +45,9 @@ class AnalysisProjection:
         analysis.save(update_fields=["lookup_chunks", "analysis_chunks"])
 
     def picked_up(self, *, run: Run, phase: Phase, now: datetime) -> None:
-        """Show that somebody works on it."""
+        """Show that somebody works on it; what is combined shows that since it was asked for."""
+        if run.kind == RunKind.COMBINE:
+            return
         status.apply(_held(run), analysis_status.PICKED_UP[phase], now=now)
 
     def made(self, *, run: Run, phase: Phase, outputs: Mapping[str, FileRef], now: datetime) -> None:
@@ -52,7 +56,7 @@ class AnalysisProjection:
         if phase is Phase.INPUTS and run.mode == RunMode.V1:
             for field in RUN_FIELDS:
                 replace_file(analysis, field, None)
-        _attach(analysis, outputs)
+        _attach(analysis, outputs, run)
         status.apply(analysis, analysis_status.MADE[phase], now=now)
 
     def failed(self, *, run: Run, phase: Phase, no_keys: bool, outputs: Mapping[str, FileRef], now: datetime) -> None:
@@ -61,7 +65,7 @@ class AnalysisProjection:
         if phase is Phase.LOSSES:
             for field in RUN_FIELDS:
                 replace_file(analysis, field, None)
-        _attach(analysis, outputs, failed_v2=run.mode == RunMode.V2)
+        _attach(analysis, outputs, run, failed=True)
         event = Event.INPUTS_WITHOUT_KEYS if no_keys else analysis_status.FAILED[phase]
         status.apply(analysis, event, now=now)
 
@@ -75,19 +79,19 @@ class AnalysisProjection:
     def progressed(self, *, run: Run, events_done: int, events_total: int, now: datetime) -> None:
         """Show how many events are done."""
         del now
-        Analysis.objects.filter(pk=run.analysis_id).update(
-            num_events_total=events_total, num_events_complete=events_done
-        )
+        Analysis.objects.filter(pk=run.owner.id).update(num_events_total=events_total, num_events_complete=events_done)
 
 
 def _held(run: Run) -> Analysis:
-    return Analysis.objects.select_for_update().get(pk=run.analysis_id)
+    return Analysis.objects.select_for_update().get(pk=run.owner.id)
 
 
-def _attach(analysis: Analysis, outputs: Mapping[str, FileRef], *, failed_v2: bool = False) -> None:
+def _attach(analysis: Analysis, outputs: Mapping[str, FileRef], run: Run, *, failed: bool = False) -> None:
     for label, ref in outputs.items():
         name, content_type = NAMES[label]
-        if failed_v2 and content_type == "text/plain":
+        if run.kind == RunKind.COMBINE:
+            name = COMBINED.get(label, name)
+        elif failed and run.mode == RunMode.V2 and content_type == "text/plain":
             name = FAILED_V2_TRACEBACK
         file = adopt(
             key=ref.key,

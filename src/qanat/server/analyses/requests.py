@@ -29,6 +29,7 @@ from qanat.server.portfolios.models import OED_FILES, Portfolio
 from qanat.server.portfolios.queries import Unreadable, count_rows
 from qanat.server.risk_models.models import RiskModel
 from qanat.server.runs import cancellation
+from qanat.server.runs import models as runs
 from qanat.server.runs.submission import FileRef, RunActive, submit
 
 
@@ -93,7 +94,7 @@ def request(asked: Request) -> Analysis:
                 replace_file(analysis, field, None)
         try:
             submit(
-                analysis_id=analysis.pk,
+                owner=runs.analysis(analysis.pk),
                 kind=asked.kind,
                 mode=mode,
                 queue=model.queue(mode),
@@ -129,7 +130,7 @@ def cancel(*, analysis: Analysis, event: Event | None, now: datetime) -> Analysi
         if event not in {None, analysis_status.CANCELLED[phase]}:
             allowed = ", ".join(s for s, p in analysis_status.CANCELLABLE.items() if p is not phase)
             raise NotPossible({"status": [f"The analysis is {current}; this is possible in: {allowed}"]})
-        if cancellation.cancel(analysis_id=analysis.pk, now=now) is None:
+        if cancellation.cancel(owner=runs.analysis(analysis.pk), now=now) is None:
             status.apply(analysis, analysis_status.CANCELLED[phase], now=now)
     analysis.refresh_from_db()
     return analysis
@@ -137,7 +138,7 @@ def cancel(*, analysis: Analysis, event: Event | None, now: datetime) -> Analysi
 
 def _goes_on_by_itself(analysis: Analysis) -> bool:
     """Generate-and-run passes through READY on its way to the losses."""
-    return analysis.status == AnalysisStatus.READY and cancellation.is_active(analysis_id=analysis.pk)
+    return analysis.status == AnalysisStatus.READY and cancellation.is_active(owner=runs.analysis(analysis.pk))
 
 
 def _run_mode(asked: Request, model: RiskModel) -> RunMode:

@@ -1,6 +1,6 @@
 """What portfolios, models, data files and analyses have in common: an owner, two times, and files of their own."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models, transaction
@@ -15,7 +15,9 @@ def file_field() -> "models.ForeignKey[Any, Any]":
 
 
 class Owned(models.Model):
-    """A row that somebody made."""
+    """A row that somebody made; it has ``groups``, or says through which relation it inherits them."""
+
+    groups_through: ClassVar[str] = ""
 
     creator = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+")
     created = models.DateTimeField(auto_now_add=True)

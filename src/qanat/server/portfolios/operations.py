@@ -21,7 +21,9 @@ from qanat.server.files.operations import (
     store_upload,
 )
 from qanat.server.files.owned import replace_file
-from qanat.server.portfolios.models import FILES, Portfolio
+from qanat.server.portfolios.models import FILES, TASK_FILES, Portfolio
+from qanat.server.runs import cancellation
+from qanat.server.runs import models as runs
 from qanat.storage.port import KEY
 
 OED_TYPES: Final = (
@@ -146,9 +148,10 @@ def _rates(content: bytes) -> list[list[str | float]]:
 
 
 def delete_portfolio(portfolio: Portfolio) -> None:
-    """Delete a portfolio and all its files; its analyses must be gone."""
+    """Delete a portfolio, its runs and all its files; its analyses must be gone."""
     with transaction.atomic():
-        files = [getattr(portfolio, field) for field in FILES]
+        cancellation.forget(owner=runs.portfolio(portfolio.pk))
+        files = [getattr(portfolio, field) for field in (*FILES, *TASK_FILES)]
         portfolio.delete()
         for file in files:
             delete_file(file)

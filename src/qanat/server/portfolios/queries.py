@@ -8,11 +8,11 @@ import zipfile
 import zlib
 from typing import Any, BinaryIO, Protocol
 
+from qanat.domain import unpacking
 from qanat.server.files.models import StoredFile
 from qanat.server.files.storage import storage
 from qanat.storage.port import ObjectMissing
 
-MOST_UNPACKED_BYTES = 50 * 2**30
 PARQUET_MAGIC = b"PAR1"
 
 
@@ -39,7 +39,7 @@ def count_rows(file: StoredFile) -> int:
     if file.rows is None:
         try:
             with storage().open(file.key) as stream:
-                file.rows = _count(stream)
+                file.rows = _count(stream, most=unpacking.most_bytes(file.size))
         except (OSError, EOFError, zlib.error, zipfile.BadZipFile, csv.Error, UnicodeDecodeError, ValueError) as error:
             message = f"'{file.filename}' cannot be read: {error}"
             raise Unreadable(message) from error
@@ -49,13 +49,13 @@ def count_rows(file: StoredFile) -> int:
     return file.rows
 
 
-def _count(stream: BinaryIO) -> int:
+def _count(stream: BinaryIO, *, most: int) -> int:
     head = stream.read(4)
     stream.seek(0)
     if head.startswith(b"\x1f\x8b"):
-        return _count_csv(gzip.GzipFile(fileobj=stream))
+        return _count_csv(gzip.GzipFile(fileobj=stream), most=most)
     if head.startswith(b"BZh"):
-        return _count_csv(bz2.BZ2File(stream))
+        return _count_csv(bz2.BZ2File(stream), most=most)
     if head.startswith(b"PK\x03\x04"):
         with zipfile.ZipFile(stream) as archive:
             members = [member for member in archive.infolist() if not member.is_dir()]
@@ -63,16 +63,18 @@ def _count(stream: BinaryIO) -> int:
                 message = f"a zipped OED file holds exactly one file, this one holds {len(members)}"
                 raise Unreadable(message)
             with archive.open(members[0]) as member:
-                return _count_csv(member)
+                return _count_csv(member, most=most)
     if head == PARQUET_MAGIC:
         from pyarrow import parquet  # noqa: PLC0415 - heavy, and needed for parquet only
 
         return int(parquet.ParquetFile(stream).metadata.num_rows)
-    return _count_csv(stream)
+    return _count_csv(stream, most=None)
 
 
-def _count_csv(stream: Readable) -> int:
-    text = io.TextIOWrapper(io.BufferedReader(_Limited(stream)), encoding="utf-8-sig", errors="replace", newline="")
+def _count_csv(stream: Readable, *, most: int | None) -> int:
+    text = io.TextIOWrapper(
+        io.BufferedReader(_Limited(stream, most=most)), encoding="utf-8-sig", errors="replace", newline=""
+    )
     records = csv.reader(text)
     next(records, None)
     return sum(1 for record in records if record)
@@ -81,9 +83,9 @@ def _count_csv(stream: Readable) -> int:
 class _Limited(io.RawIOBase):
     """A stream that refuses to unpack without end."""
 
-    def __init__(self, stream: Readable) -> None:
+    def __init__(self, stream: Readable, *, most: int | None) -> None:
         self._stream = stream
-        self._left = MOST_UNPACKED_BYTES
+        self._left = most
 
     def readable(self) -> bool:
         return True
@@ -91,9 +93,10 @@ class _Limited(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - a buffer; Python 3.11 has no name for it
         view = memoryview(buffer)
         data = self._stream.read(len(view))
-        self._left -= len(data)
-        if self._left < 0:
-            message = "it unpacks to more than this server reads"
-            raise ValueError(message)
+        if self._left is not None:
+            self._left -= len(data)
+            if self._left < 0:
+                message = "it unpacks to more than a table of its size can be; if it is one, upload it unpacked"
+                raise ValueError(message)
         view[: len(data)] = data
         return len(data)

@@ -37,10 +37,10 @@ def latest_event() -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Queue:
-    """A queue: what its sub-tasks are at, by analysis, and who serves it."""
+    """A queue: what its sub-tasks are at, by analysis (None: those of portfolios), and who serves it."""
 
     name: str
-    sub_tasks: Mapping[int, list[SubTaskStatus]]
+    sub_tasks: Mapping[int | None, list[SubTaskStatus]]
     messages: int
     workers: int
     models: list[RiskModel]
@@ -61,7 +61,7 @@ class Queue:
 
 def queues(actor: User) -> list[Queue]:
     """Return the queues that have a worker or unfinished sub-tasks, with the models that ``actor`` may see."""
-    sub_tasks: defaultdict[str, defaultdict[int, list[SubTaskStatus]]] = defaultdict(lambda: defaultdict(list))
+    sub_tasks: defaultdict[str, defaultdict[int | None, list[SubTaskStatus]]] = defaultdict(lambda: defaultdict(list))
     messages: Counter[str] = Counter()
     unfinished = Step.objects.filter(state__in=[s for s, shown in SHOWN_AS.items() if shown in COUNTED])
     for name, analysis_id, state in unfinished.values_list("queue", "run__analysis_id", "state"):
@@ -91,7 +91,7 @@ def queue_status(actor: User, *, show_models: ShowModels) -> Json:
     under_way = Analysis.objects.filter(status__in=UNDER_WAY)
     analyses = {row.pk: row for row in visible(under_way, actor=actor, through="portfolio")}
     counts = queries.sub_task_counts(list(analyses))
-    served: defaultdict[int, list[str]] = defaultdict(list)
+    served: defaultdict[int | None, list[str]] = defaultdict(list)
     for queue in found:
         for pk in queue.sub_tasks:
             served[pk].append(queue.name)

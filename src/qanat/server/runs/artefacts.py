@@ -1,7 +1,7 @@
 """What runs leave in storage: logs joined, failures reported, and intermediate files removed when nobody needs them.
 
 A failed or cancelled run keeps its intermediate files, so that the next run can go on from them; they go when a run of
-the analysis succeeds, or with the analysis.
+the same line succeeds, or with their owner.
 """
 
 import logging
@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from qanat.contract.statuses import Phase, StepState
 from qanat.server.files.models import StoredFile
 from qanat.server.files.storage import storage
 from qanat.server.runs.claims import attempt_prefix, run_prefix
-from qanat.server.runs.models import Run, Step
+from qanat.server.runs.models import Owner, Run, Step
 from qanat.server.runs.projection import FileRef
 
 logger = logging.getLogger(__name__)
@@ -75,19 +76,19 @@ def write_phase_log(run: Run, *, phase: Phase, prefix: str) -> FileRef:
 
 def clean_after_commit(run: Run) -> None:
     """Remove what a run that has succeeded, and those before it, have left, once the transaction has committed."""
-    transaction.on_commit(partial(_clean, analysis_id=run.analysis_id, up_to=run.pk), robust=True)
+    transaction.on_commit(partial(_clean, run.line, up_to=run.pk), robust=True)
 
 
-def forget(*, analysis_id: int) -> None:
-    """Remove all that the runs of an analysis left, rows included; for an analysis that is being deleted."""
-    keys = _left_by(Run.objects.filter(analysis_id=analysis_id).values_list("pk", flat=True))
-    Run.objects.filter(analysis_id=analysis_id).delete()
+def forget(*, owner: Owner) -> None:
+    """Remove all that the runs of an owner left, rows included; for an owner that is being deleted."""
+    keys = _left_by(owner.runs().values_list("pk", flat=True))
+    owner.runs().delete()
     transaction.on_commit(partial(_delete, keys), robust=True)
 
 
-def _clean(*, analysis_id: int, up_to: int) -> None:
+def _clean(line: QuerySet[Run], *, up_to: int) -> None:
     """Keep logs, which sub-tasks show; a later run may be under way already, and reuses nothing of these."""
-    runs = Run.objects.filter(analysis_id=analysis_id, pk__lte=up_to)
+    runs = line.filter(pk__lte=up_to)
     logs = Step.objects.filter(run__in=runs).values_list("output_log", "error_log", "retry_log")
     _delete(_left_by(runs.values_list("pk", flat=True)) - {key for keys in logs for key in keys})
 

@@ -70,7 +70,7 @@ def claim(*, step_id: int, fence: int, worker: str, lease: timedelta, now: datet
             run.plan = {**run.plan, "begun": [*run.plan.get("begun", ()), step.phase]}
             run.started = run.started or now
             run.save(update_fields=["plan", "started"])
-            projection.current().picked_up(run=run, phase=Phase(step.phase), now=now)
+            projection.of(run).picked_up(run=run, phase=Phase(step.phase), now=now)
     return Claimed(step=step, inputs=inputs)
 
 

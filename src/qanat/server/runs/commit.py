@@ -63,8 +63,8 @@ def commit(  # noqa: PLR0913 - what a worker has to say at the end of a step
 
 
 def _publish(run: Run, step: Step, *, extra: Mapping[str, FileRef], now: datetime) -> None:
-    """Make the results of the phase files of the analysis."""
+    """Make the results of the phase files of the run's owner."""
     phase = Phase(step.phase)
     written = outputs_so_far(run, before_position=step.position) | dict(extra)
     results = {label: written[label] for label in RESULTS[phase] if label in written}
-    projection.current().made(run=run, phase=phase, outputs=results, now=now)
+    projection.of(run).made(run=run, phase=phase, outputs=results, now=now)

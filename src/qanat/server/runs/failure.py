@@ -7,18 +7,15 @@ from typing import Any
 
 from django.db import transaction
 
-from qanat.contract import labels
-from qanat.contract.statuses import FailureClass, Phase, RunMode, RunState
+from qanat.contract.statuses import FailureClass, RunMode, RunState
 from qanat.domain import retries
-from qanat.domain.run_plan import RESULTS
+from qanat.domain.run_plan import RESULTS, TRACEBACK
 from qanat.domain.step_state import Event as StepEvent
 from qanat.server.runs import artefacts, doorbell, lifecycle, projection
 from qanat.server.runs.claims import StepRefused, held
 from qanat.server.runs.models import Run, Step
 from qanat.server.runs.projection import FileRef
 from qanat.server.runs.steps import lock_run, move
-
-TRACEBACK = {Phase.INPUTS: labels.INPUT_TRACEBACK, Phase.LOSSES: labels.RUN_TRACEBACK}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,4 +116,4 @@ def _end_run(run: Run, step: Step, *, attempt: AttemptFailed, report: FileRef, n
     outputs = {label: ref for label, ref in attempt.outputs.items() if label in RESULTS[phase]}
     if run.mode == RunMode.V2 or TRACEBACK[phase] not in outputs:
         outputs[TRACEBACK[phase]] = report
-    projection.current().failed(run=run, phase=phase, no_keys=attempt.no_keys, outputs=outputs, now=now)
+    projection.of(run).failed(run=run, phase=phase, no_keys=attempt.no_keys, outputs=outputs, now=now)

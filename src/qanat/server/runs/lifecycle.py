@@ -6,6 +6,7 @@ from typing import Any
 
 from qanat.contract.statuses import Phase, RunKind, RunState, StepState
 from qanat.domain import step_state
+from qanat.domain.run_plan import PHASES
 from qanat.domain.step_state import Event as StepEvent
 from qanat.server.runs import artefacts
 from qanat.server.runs.models import Event, Run
@@ -42,14 +43,15 @@ def succeed(run: Run, *, now: datetime) -> None:
 
 
 def is_recorded(run: Run) -> bool:
-    """Say whether all results of a run are its analysis' already: at most its cleaning up is left."""
+    """Say whether all results of a run are its owner's already: at most its cleaning up is left."""
     recorded = run.steps.filter(server_side=True).values_list("state", flat=True)
     return bool(recorded) and all(state == StepState.SUCCEEDED for state in recorded)
 
 
 def current_phase(run: Run) -> Phase:
-    """Return the half of the analysis that the run is at."""
-    if run.kind == RunKind.LOSSES:
-        return Phase.LOSSES
-    recorded = run.steps.filter(phase=Phase.INPUTS, server_side=True, state=StepState.SUCCEEDED).exists()
-    return Phase.LOSSES if recorded and run.kind == RunKind.BOTH else Phase.INPUTS
+    """Return what the run is at: the first of its phases that is not recorded."""
+    phases = PHASES[RunKind(run.kind)]
+    if len(phases) == 1:
+        return phases[0]
+    done = run.steps.filter(server_side=True, state=StepState.SUCCEEDED).values_list("phase", flat=True)
+    return next((phase for phase in phases if phase not in done), phases[-1])

@@ -1,10 +1,13 @@
 """Tables of the engine: the same on PostgreSQL and SQLite (``orchestration.md``, section 3)."""
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.db import models
+from django.db.models import Q
 
-from qanat.contract.statuses import Phase, RunKind, RunMode, RunState, StepState
+from qanat.contract.statuses import OwnerKind, Phase, RunKind, RunMode, RunState, StepState
+from qanat.domain.run_plan import ONE_OF_EACH_KIND
 
 ACTIVE_RUN_STATES = (RunState.SUBMITTED, RunState.ACTIVE)
 
@@ -13,10 +16,45 @@ def _choices(enum: type) -> list[tuple[str, str]]:
     return [(member.value, member.value) for member in enum]  # type: ignore[attr-defined]
 
 
-class Run(models.Model):
-    """One execution of an analysis: of its inputs, its losses, or both."""
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    """Whose a run is."""
 
-    analysis_id = models.BigIntegerField(db_index=True)
+    kind: OwnerKind
+    id: int
+
+    def columns(self) -> dict[str, int]:
+        """Return by what its runs are found, and made."""
+        return {f"{self.kind}_id": self.id}
+
+    def runs(self) -> "models.QuerySet[Run]":
+        """Return all its runs."""
+        return Run.objects.filter(**self.columns())
+
+    def line(self, kind: str) -> "models.QuerySet[Run]":
+        """Return the runs that come one after another with one of this kind, and go on from what the last has left.
+
+        All runs of an analysis do; of a portfolio those of one kind.
+        """
+        return self.runs().filter(kind=kind) if self.kind in ONE_OF_EACH_KIND else self.runs()
+
+
+def analysis(pk: int) -> Owner:
+    """Return an analysis as the owner of runs."""
+    return Owner(kind=OwnerKind.ANALYSIS, id=pk)
+
+
+def portfolio(pk: int) -> Owner:
+    """Return a portfolio as the owner of runs."""
+    return Owner(kind=OwnerKind.PORTFOLIO, id=pk)
+
+
+class Run(models.Model):
+    """One execution: of an analysis' inputs, its losses, or both; or of a task on a portfolio's exposure."""
+
+    analysis_id = models.BigIntegerField(null=True, db_index=True)
+    portfolio_id = models.BigIntegerField(null=True, db_index=True)
+    """One of the two is set: see ``owner``."""
     kind = models.CharField(max_length=16, choices=_choices(RunKind))
     mode = models.CharField(max_length=2, choices=_choices(RunMode))
     queue = models.CharField(max_length=255)
@@ -38,20 +76,43 @@ class Run(models.Model):
     finished = models.DateTimeField(null=True)
 
     class Meta:
-        """One active run an analysis."""
+        """One active run an analysis, and one of each kind a portfolio."""
 
         constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(analysis_id__isnull=True, portfolio_id__isnull=False)
+                | Q(analysis_id__isnull=False, portfolio_id__isnull=True),
+                name="run_has_one_owner",
+            ),
             models.UniqueConstraint(
                 fields=["analysis_id"],
-                condition=models.Q(state__in=[state.value for state in ACTIVE_RUN_STATES]),
+                condition=Q(state__in=[state.value for state in ACTIVE_RUN_STATES]),
                 name="one_active_run_per_analysis",
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["portfolio_id", "kind"],
+                condition=Q(state__in=[state.value for state in ACTIVE_RUN_STATES]),
+                name="one_active_run_per_portfolio_and_kind",
+            ),
         ]
         indexes: ClassVar = [models.Index(fields=["state", "-priority", "id"], name="run_by_urgency")]
 
     def __str__(self) -> str:
         """Name the run for logs."""
-        return f"run {self.pk} of analysis {self.analysis_id}"
+        return f"run {self.pk} of {self.owner.kind} {self.owner.id}"
+
+    @property
+    def owner(self) -> Owner:
+        """Whose run it is."""
+        if self.analysis_id is not None:
+            return analysis(self.analysis_id)
+        assert self.portfolio_id is not None  # noqa: S101 - a constraint of the table
+        return portfolio(self.portfolio_id)
+
+    @property
+    def line(self) -> "models.QuerySet[Run]":
+        """The runs that come one after another with this one, itself included (``Owner.line``)."""
+        return self.owner.line(self.kind)
 
 
 class Step(models.Model):

@@ -1,7 +1,7 @@
 """The task controller's first half: a submitted run becomes steps.
 
 It reads the chunking configuration that the run was submitted with, constructs the Celery canvas, compiles it into
-step and edge rows in one transaction, and marks as done what an earlier, failed or cancelled run of the analysis did
+step and edge rows in one transaction, and marks as done what an earlier, failed or cancelled run of the owner did
 already.
 """
 
@@ -52,7 +52,7 @@ def _give_up(*, run_id: int, error: Exception, now: datetime) -> None:
             return
         message = f"The run could not be planned ({type(error).__name__}: {error}). Look at the task controller's log."
         lifecycle.end(run, to=RunState.FAILED, now=now, detail={"message": message}, error={"message": message})
-        projection.current().failed(run=run, phase=lifecycle.current_phase(run), no_keys=False, outputs={}, now=now)
+        projection.of(run).failed(run=run, phase=lifecycle.current_phase(run), no_keys=False, outputs={}, now=now)
 
 
 def plan_run(*, run_id: int, now: datetime) -> bool:
@@ -84,7 +84,7 @@ def plan_run(*, run_id: int, now: datetime) -> bool:
 
         lifecycle.record(run, to=RunState.ACTIVE, now=now, plan=run.plan)
         v2 = run.mode == RunMode.V2
-        projection.current().planned(
+        projection.of(run).planned(
             run=run,
             lookup_chunks=lookup_chunks if v2 and run.kind != RunKind.LOSSES else None,
             loss_chunks=loss_chunks if v2 and run.kind != RunKind.INPUTS else None,
@@ -137,10 +137,10 @@ def _reuse(run: Run, *, now: datetime) -> int:
     its outputs still exist. Server-side steps are never reused: they are what makes outputs the analysis' own. Nothing
     is reused of runs before one that has succeeded: what they have left is being removed.
     """
-    succeeded = Run.objects.filter(analysis_id=run.analysis_id, state=RunState.SUCCEEDED)
+    succeeded = run.line.filter(state=RunState.SUCCEEDED)
     earlier = (
         Step.objects.filter(
-            run__analysis_id=run.analysis_id,
+            run__in=run.line,
             run__gt=succeeded.aggregate(latest=Max("pk"))["latest"] or 0,
             run__state__in=(RunState.FAILED, RunState.CANCELLED),
             state=StepState.SUCCEEDED,

@@ -14,7 +14,7 @@ def show(step: Step, *, now: datetime) -> None:
     chunks = list(step.run.steps.filter(task=step.task).values_list("resources", flat=True))
     totals = [used["events_total"] for used in chunks if "events_total" in used]
     if totals:
-        projection.current().progressed(
+        projection.of(step.run).progressed(
             run=step.run,
             events_done=sum(used.get("events_done", 0) for used in chunks),
             events_total=round(sum(totals) * len(chunks) / len(totals)),

@@ -1,6 +1,7 @@
 """How the features above the engine learn what happens to a run: inside the transaction in which it happens.
 
-The engine lies beneath the analyses and must not import them; they register one projection when Django starts.
+The engine lies beneath what runs are of and must not import it; each kind of owner registers a projection when Django
+starts.
 """
 
 from collections.abc import Mapping
@@ -8,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from qanat.contract.statuses import Phase
+from qanat.contract.statuses import OwnerKind, Phase
 from qanat.server.runs.models import Run
 
 
@@ -37,7 +38,7 @@ class FileRef:
 
 
 class RunProjection(Protocol):
-    """What the owner of the analyses wants to know; every method runs in the engine's transaction."""
+    """What the feature that owns runs wants to know; every method runs in the engine's transaction."""
 
     def planned(self, *, run: Run, lookup_chunks: int | None, loss_chunks: int | None, now: datetime) -> None:
         """The steps of the run exist."""
@@ -80,16 +81,16 @@ class Nobody:
         """Do nothing."""
 
 
-_registered: list[RunProjection] = [Nobody()]
+_registered: dict[OwnerKind, RunProjection] = {kind: Nobody() for kind in OwnerKind}
 
 
-def register(projection: RunProjection) -> RunProjection:
-    """Make ``projection`` the one that is told; return the one before."""
-    before = _registered[0]
-    _registered[0] = projection
+def register(kind: OwnerKind, projection: RunProjection) -> RunProjection:
+    """Make ``projection`` the one that is told of the runs of a kind of owner; return the one before."""
+    before = _registered[kind]
+    _registered[kind] = projection
     return before
 
 
-def current() -> RunProjection:
-    """Return the projection in force."""
-    return _registered[0]
+def of(run: Run) -> RunProjection:
+    """Return who is to be told of a run."""
+    return _registered[run.owner.kind]

@@ -49,6 +49,7 @@ def sub_task_counts(analysis_ids: Collection[int]) -> dict[int, SubTaskCounts]:
         .values_list("run__analysis_id", "pk", "state")
     )
     for analysis_id, step_id, state in rows:
+        assert analysis_id is not None  # noqa: S101 - they were found by it
         status = SHOWN_AS[StepState(state)]
         counts[analysis_id].by_status[status] += 1
         if status is SubTaskStatus.ERROR:

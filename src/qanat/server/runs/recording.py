@@ -4,10 +4,10 @@ import logging
 from datetime import datetime, timedelta
 
 from qanat.contract.statuses import Phase, RunMode
+from qanat.domain.run_plan import TRACEBACK
 from qanat.server.runs import artefacts
 from qanat.server.runs.claims import StepRefused, attempt_prefix, claim
 from qanat.server.runs.commit import commit
-from qanat.server.runs.failure import TRACEBACK
 
 logger = logging.getLogger(__name__)
 

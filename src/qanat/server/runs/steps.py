@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from qanat.contract import labels
 from qanat.contract.statuses import StepState
 from qanat.domain import step_state
 from qanat.domain.step_state import Event as StepEvent
@@ -75,7 +74,7 @@ def inputs_of(step: Step, *, produced: Mapping[str, FileRef]) -> dict[str, FileR
     available = {label: FileRef.from_json(ref) for label, ref in step.run.inputs.items()} | dict(produced)
     wanted: dict[str, FileRef] = {}
     for label in step.reads:
-        if label == labels.COMPLEX_DATA_PREFIX:
+        if label.endswith("/"):
             wanted |= {name: ref for name, ref in available.items() if name.startswith(label)}
         elif label in available:
             wanted[label] = available[label]

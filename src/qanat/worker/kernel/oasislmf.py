@@ -3,7 +3,7 @@
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import CalledProcessError
@@ -67,7 +67,7 @@ class OasisKernel:
 
     def pre_analysis(self, job: InputsJob, *, target: Path) -> None:
         """Run ``exposure_pre_analysis`` and save what it made of the exposure."""
-        with _kernel_errors(job):
+        with kernel_errors(job.exposure):
             exposure = self._read(job)
             self._manager.exposure_pre_analysis(**self._inputs(job), exposure_data=exposure)
             target.mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,7 @@ class OasisKernel:
 
     def keys(self, job: InputsJob, *, index: int, count: int, keys: Path, errors: Path) -> int:
         """Run ``generate_keys`` on a slice; a location's rows stay together, and its id is that of the whole file."""
-        with _kernel_errors(job):
+        with kernel_errors(job.exposure):
             exposure = self._exposure(job) if count == 1 else self._read(job)
             source = exposure.get_subject_at_risk_source()
             locations = source.dataframe
@@ -94,7 +94,7 @@ class OasisKernel:
 
     def write_inputs(self, job: InputsJob, *, keys: Path, errors: Path) -> None:
         """Run ``generate_files`` on the keys of all slices, and the model's hook after it."""
-        with _kernel_errors(job):
+        with kernel_errors(job.exposure):
             keys_order.settle(keys)
             given = {**self._inputs(job), "keys_data_path": str(keys), "keys_errors_path": str(errors)}
             self._manager.generate_files(**given, exposure_data=self._exposure(job))
@@ -103,12 +103,12 @@ class OasisKernel:
 
     def losses(self, job: LossesJob) -> None:
         """Run ``generate_oasis_losses``, hooks included."""
-        with _kernel_errors():
+        with kernel_errors():
             self._manager.generate_oasis_losses(**self._losses(job), kernel_num_processes=job.processes)
 
     def losses_directory(self, job: LossesJob) -> None:
         """Run ``generate_losses_dir``, and the model's hook before it."""
-        with _kernel_errors():
+        with kernel_errors():
             given = self._losses(job)
             if self._parameters.get("pre_loss_module"):
                 self._manager.pre_loss(**given)
@@ -117,7 +117,7 @@ class OasisKernel:
     def losses_chunk(self, job: LossesJob, *, index: int, count: int) -> None:
         """Run ``generate_losses_partial``: one process of ``count``, or all in one script where there is one chunk."""
         processes = count if count > 1 else job.processes
-        with _kernel_errors():
+        with kernel_errors():
             self._manager.generate_losses_partial(
                 **self._losses(job),
                 process_number=index + 1 if count > 1 else None,
@@ -128,7 +128,7 @@ class OasisKernel:
 
     def losses_output(self, job: LossesJob) -> None:
         """Run ``generate_losses_output``, and the model's hook after it."""
-        with _kernel_errors():
+        with kernel_errors():
             given = self._losses(job)
             self._manager.generate_losses_output(
                 **given, kernel_num_processes=job.processes, max_process_id=job.processes
@@ -211,8 +211,8 @@ def _present(**values: object) -> dict[str, Any]:
 
 
 @contextmanager
-def _kernel_errors(job: InputsJob | None = None) -> Iterator[None]:
-    """Turn what the kernel raises into what steps understand; ``job`` is whose exposure it may have stumbled over."""
+def kernel_errors(exposure: Mapping[str, Path] | None = None) -> Iterator[None]:
+    """Turn what the kernel raises into what steps understand; it may have stumbled over ``exposure`` (by label)."""
     try:
         yield
     except OasisExceptionNoKeys as error:
@@ -222,7 +222,7 @@ def _kernel_errors(job: InputsJob | None = None) -> Iterator[None]:
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, json.JSONDecodeError) as error:
         raise ExposureRefused(_sentence(error)) from error
     except (ValueError, TypeError, OasisException) as error:
-        if job is not None and (sentence := _misfit(job)) is not None:
+        if exposure is not None and (sentence := _misfit(exposure)) is not None:
             raise ExposureRefused(sentence) from error
         if not isinstance(error, OasisException):
             raise
@@ -235,10 +235,10 @@ def _kernel_errors(job: InputsJob | None = None) -> Iterator[None]:
         raise KernelError(message) from error
 
 
-def _misfit(job: InputsJob) -> str | None:
+def _misfit(exposure: Mapping[str, Path]) -> str | None:
     """Return a sentence on the exposure's first misfit, if one can be found."""
     try:
-        return oed_values.misfit(job.exposure)
+        return oed_values.misfit(exposure)
     except (OSError, ValueError):
         return None  # The first error says more.
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from qanat.contract import labels
 from qanat.worker import archives
+from qanat.worker.kernel import oed_files
 from qanat.worker.kernel.port import ExposureRefused, InputsJob, KernelError, NoKeys
 from qanat.worker.steps.base import StepJob
 
@@ -172,7 +173,7 @@ def _check_readable(label: str, path: Path) -> None:
     """Refuse a file that is plainly not what its name says.
 
     Raises:
-        ExposureRefused: it is empty, or no parquet although it is called so.
+        ExposureRefused: it is empty, no parquet although it is called so, or packed beyond what a table can be.
     """
     what = label.removesuffix("_file").replace("_", " ")
     with path.open("rb") as stream:
@@ -183,6 +184,11 @@ def _check_readable(label: str, path: Path) -> None:
     if path.suffix == ".parquet" and head != PARQUET_MAGIC:
         message = f"The {what} file was uploaded as parquet but is none. Upload it with the type that it has."
         raise ExposureRefused(message)
+    try:
+        oed_files.require_bounded(path)
+    except oed_files.NotPlain as refused:
+        message = f"The {what} file: {refused}"
+        raise ExposureRefused(message) from refused
 
 
 def _concatenate(parts: list[Path], target: Path) -> None:

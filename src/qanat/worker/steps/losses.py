@@ -12,6 +12,7 @@ from qanat.contract import labels
 from qanat.worker import archives, progress
 from qanat.worker.kernel.port import ExposureRefused, KernelError, LossesJob
 from qanat.worker.steps.base import StepJob
+from qanat.worker.steps.combining import add_occurrences
 
 PROCESSES: Final = ".processes.json"
 """In the work archive of a chunk: how many processes its events were shared among. The reports must know."""
@@ -101,6 +102,7 @@ def _reported(job: StepJob, run: Path, make: Callable[[], None]) -> None:
         message = "The kernel ended without any output."
         raise KernelError(message)
     job.outputs[labels.OUTPUT] = archives.pack(run, job.out / "output.tar.gz", members=["output"])
+    add_occurrences(job, run)
 
 
 def _losses_job(job: StepJob, *, inputs: Path | None = None, processes: int | None = None) -> LossesJob:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from qanat.contract import tasks
-from qanat.worker.steps import inputs, losses
+from qanat.worker.steps import combining, exposure, inputs, losses
 from qanat.worker.steps.base import StepJob
 
 STEPS: Final[dict[str, Callable[[StepJob], None]]] = {
@@ -21,4 +21,8 @@ STEPS: Final[dict[str, Callable[[StepJob], None]]] = {
     tasks.GENERATE_LOSSES_CHUNK: losses.chunk,
     tasks.GENERATE_LOSSES_OUTPUT: losses.output,
     tasks.CLEANUP_LOSSES_GENERATION: losses.cleanup,
+    tasks.VALIDATE_EXPOSURE: exposure.validate,
+    tasks.RUN_EXPOSURE: exposure.run,
+    tasks.TRANSFORM_EXPOSURE: exposure.transform,
+    tasks.COMBINE: combining.combine,
 }

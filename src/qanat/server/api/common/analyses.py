@@ -10,13 +10,15 @@ from rest_framework.serializers import Serializer
 
 from qanat.contract.statuses import RunKind, RunMode
 from qanat.domain.analysis_status import Event
+from qanat.server.accounts.access import visible
 from qanat.server.analyses import requests
+from qanat.server.analyses.combining import combine
 from qanat.server.analyses.models import FILES, Analysis
 from qanat.server.analyses.operations import attach_settings_file, copy, delete_analysis, store_settings
-from qanat.server.api.common.described import NUMBER, TEXT, Operation, Parameter, array, nullable, record
+from qanat.server.api.common.described import ANY_OBJECT, NUMBER, TEXT, Operation, Parameter, array, nullable, record
 from qanat.server.api.common.documents import DocumentView
 from qanat.server.api.common.files import FileEndpoint
-from qanat.server.api.common.resources import DetailView, ListView, ResourceView
+from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of
 from qanat.server.portfolios.models import Portfolio
 from qanat.server.runs import clock, queries
 
@@ -186,6 +188,33 @@ class Cancel(Analyses):
         """Cancel what is under way."""
         del request
         return self.shown(requests.cancel(analysis=self.one(pk), event=self.event, now=clock.now()))
+
+
+class Combine(Analyses):
+    """``analyses/combine/``: a new analysis of the losses of others."""
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        return {
+            "post": Operation(
+                takes=record(analysis_ids=array(NUMBER), config=ANY_OBJECT, name=TEXT), gives=self.detail_form
+            )
+        }
+
+    def post(self, request: Request) -> Response:
+        """Create it and queue the combining."""
+        body = body_of(request)
+        sources = visible(Analysis.objects.all(), actor=self.actor(), through=self.groups_through, version=self.version)
+        return self.shown(
+            combine(
+                sources=sources,
+                analysis_ids=body.get("analysis_ids"),
+                config=body.get("config"),
+                name=body.get("name"),
+                actor=self.actor(),
+                now=clock.now(),
+            )
+        )
 
 
 class Copy(Analyses):

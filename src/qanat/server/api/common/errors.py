@@ -10,10 +10,12 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from qanat.server.accounts.access import GroupsRefused, WriteRefused
+from qanat.server.analyses.combining import CombineRefused
 from qanat.server.analyses.requests import NotPossible
 from qanat.server.files.operations import UploadRefused
 from qanat.server.files.settings_documents import SettingsRefused
 from qanat.server.portfolios.operations import LinksRefused
+from qanat.server.portfolios.requests import ExposureLacking, TransformUnderWay
 from qanat.storage.port import ObjectMissing, StorageFull, StorageUnavailable
 
 Answer = tuple[int, Callable[[Any], Any]]
@@ -26,6 +28,9 @@ def _detail(error: Exception) -> dict[str, str]:
 ANSWERS: dict[type[Exception], Answer] = {
     NotPossible: (status.HTTP_400_BAD_REQUEST, lambda error: error.errors),
     SettingsRefused: (status.HTTP_400_BAD_REQUEST, lambda error: error.errors),
+    ExposureLacking: (status.HTTP_400_BAD_REQUEST, lambda error: [str(error)]),
+    TransformUnderWay: (status.HTTP_400_BAD_REQUEST, lambda error: [str(error)]),
+    CombineRefused: (status.HTTP_400_BAD_REQUEST, lambda error: error.errors),
     UploadRefused: (status.HTTP_400_BAD_REQUEST, lambda error: {"file": [str(error)]}),
     LinksRefused: (status.HTTP_400_BAD_REQUEST, lambda error: error.errors),
     GroupsRefused: (status.HTTP_400_BAD_REQUEST, lambda error: {"groups": [str(error)]}),

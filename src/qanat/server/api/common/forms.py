@@ -128,24 +128,6 @@ class FileReference(serializers.Field):  # type: ignore[type-arg]
         return reference
 
 
-class NoStatus(serializers.Field):  # type: ignore[type-arg]
-    """A status of something that has never been asked for."""
-
-    def __init__(self) -> None:
-        """Read-only."""
-        super().__init__(source="*", read_only=True)
-
-    def on_the_wire(self, *, inwards: bool) -> Json:
-        """Describe the field."""
-        del inwards
-        return {**TEXT, "readOnly": True}
-
-    def to_representation(self, value: Any) -> str:  # noqa: ANN401 - a portfolio
-        """Return NONE."""
-        del value
-        return "NONE"
-
-
 class PortfolioForm(OwnedForm):
     """What both versions show of a portfolio in a list."""
 
@@ -185,9 +167,9 @@ class PortfolioDetails(serializers.Serializer[Any]):
     """What both versions show of a portfolio besides, when it is asked for alone."""
 
     currency_conversion_json = FileReference("currency_conversion_json")
-    exposure_status = NoStatus()
-    validation_status = NoStatus()
-    exposure_transform_status = NoStatus()
+    exposure_status = serializers.CharField(read_only=True)
+    validation_status = serializers.CharField(read_only=True)
+    exposure_transform_status = serializers.CharField(read_only=True)
     reporting_currency = serializers.CharField(read_only=True)
 
 

@@ -1,9 +1,12 @@
 """Portfolios: the endpoints that both versions offer."""
 
+import math
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.http import Http404
 from rest_framework import serializers, status
+from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
@@ -11,13 +14,18 @@ from rest_framework.serializers import Serializer
 from qanat.server.analyses.operations import delete_portfolio
 from qanat.server.api.common import filters
 from qanat.server.api.common.analyses import start
-from qanat.server.api.common.described import NUMBER, TEXT, Operation, nullable, record
-from qanat.server.api.common.files import FileEndpoint
+from qanat.server.api.common.described import BYTES, DOWNLOAD, MULTIPART, NUMBER, TEXT, Operation, nullable, record
+from qanat.server.api.common.files import FileEndpoint, FileView
+from qanat.server.api.common.parsers import JSONParser
 from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of
 from qanat.server.portfolios.models import FILES, OED_FILES, Portfolio
 from qanat.server.portfolios.operations import attach_currency_rates, attach_oed_file, attach_stored_files
+from qanat.server.portfolios.requests import FILE_TYPES, request_exposure_run, request_transform, request_validation
+from qanat.server.runs import clock
 
 LONGEST_CURRENCY = 15
+MOST_LOSS_FACTORS = 1000
+IN_QUEUE = {"message": "in queue"}
 
 
 def _oed_upload(field: str) -> FileEndpoint:
@@ -37,7 +45,11 @@ ENDPOINTS = [
         upload=lambda row, upload, actor: attach_currency_rates(portfolio=row, upload=upload, actor=actor),
         deletable=True,
     ),
+    # Ours: what a validation found, by file, row and column.
+    FileEndpoint(field="validation_report"),
 ]
+ERRORS = FileEndpoint(field="errors_file")
+EXPOSURE_RUN = FileEndpoint(field="exposure_run_file", name="exposure_run")
 
 
 class Portfolios(ResourceView):
@@ -139,6 +151,132 @@ class ReportingCurrency(Portfolios):
     @staticmethod
     def _answer(row: Portfolio) -> Response:
         return Response({"reporting_currency": row.reporting_currency})
+
+
+class Validate(Portfolios):
+    """``portfolios/{id}/validate/``: which files are valid, and the wish to know it anew."""
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        valid = nullable({"type": "boolean"})
+        known = record(**{f"{field.removesuffix('_file')}_validated": valid for field in OED_FILES})
+        return {"get": Operation(gives=known), "post": Operation(gives=known)}
+
+    def get(self, request: Request, pk: int) -> Response:
+        """Return what the latest validation has found of each file."""
+        del request
+        return self._answer(self.one(pk))
+
+    def post(self, request: Request, pk: int) -> Response:
+        """Queue a validation; the answer is what is known until then."""
+        del request
+        row = self.one(pk)
+        request_validation(portfolio=row, actor=self.actor(), now=clock.now())
+        return self._answer(row)
+
+    @staticmethod
+    def _answer(row: Portfolio) -> Response:
+        files = {field: getattr(row, field) for field in OED_FILES}
+        return Response(
+            {
+                f"{field.removesuffix('_file')}_validated": file and file.key in row.validated
+                for field, file in files.items()
+            }
+        )
+
+
+class Share(serializers.FloatField):
+    """A share of the insured values: a number from 0 on, and no text that Python takes for one."""
+
+    def to_internal_value(self, data: Any) -> float:  # noqa: ANN401 - JSON
+        """Refuse what is infinite or not a number."""
+        value = super().to_internal_value(data)
+        if not math.isfinite(value):
+            self.fail("invalid")
+        return value
+
+
+class ExposureRunFields(serializers.Serializer[Any]):
+    """How losses are made from loss factors and the portfolio's own terms; whatever else is sent is ignored."""
+
+    kernel_alloc_rule_il = serializers.IntegerField(min_value=0, max_value=3, default=2)
+    kernel_alloc_rule_ri = serializers.IntegerField(min_value=0, max_value=3, default=3)
+    model_perils_covered = serializers.ListField(child=serializers.CharField(), allow_empty=False, default=["AA1"])
+    loss_factor = serializers.ListField(
+        child=Share(min_value=0), allow_empty=False, max_length=MOST_LOSS_FACTORS, default=[1.0]
+    )
+    supported_oed_coverage_types = serializers.ListField(
+        child=serializers.IntegerField(min_value=0, max_value=15), default=[0]
+    )
+    fmpy_sort_output = serializers.BooleanField(default=True)
+    fmpy_low_memory = serializers.BooleanField(default=False)
+    extra_summary_cols = serializers.ListField(child=serializers.CharField(), default=list)
+    check_oed = serializers.BooleanField(default=True)
+    do_disaggregation = serializers.BooleanField(default=True)
+    verbose = serializers.BooleanField(default=False)
+
+
+class ExposureRunWish(serializers.Serializer[Any]):
+    """The body of such a request; without ``params`` the defaults hold."""
+
+    params = ExposureRunFields(required=False, default=dict)
+
+
+class ExposureRun(Portfolios, FileView):
+    """``portfolios/{id}/exposure_run/``: the losses as a file, and the wish for them."""
+
+    endpoint = EXPOSURE_RUN
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        return {"get": DOWNLOAD, "post": Operation(takes=ExposureRunWish, gives=record(message=TEXT))}
+
+    http_method_names: Sequence[str] = ("get", "post", "head", "options")
+
+    def post(self, request: Request, pk: int) -> Response:
+        """Queue an exposure run."""
+        row = self.one(pk)
+        wish = ExposureRunWish(data=body_of(request))
+        wish.is_valid(raise_exception=True)
+        fields = ExposureRunFields(data=wish.validated_data["params"])
+        fields.is_valid(raise_exception=True)
+        request_exposure_run(portfolio=row, parameters=fields.validated_data, actor=self.actor(), now=clock.now())
+        return Response(IN_QUEUE)
+
+
+class TransformFields(serializers.Serializer[Any]):
+    """What is to be made, and of what."""
+
+    file_type = serializers.ChoiceField(choices=list(FILE_TYPES))
+    mapping_file = serializers.FileField()
+    transform_file = serializers.FileField()
+
+
+class ExposureTransform(Portfolios):
+    """``portfolios/{id}/exposure_transform/``: make an OED file from another format."""
+
+    parser_classes = (MultiPartParser, FormParser, JSONParser)
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        kinds = {**TEXT, "enum": list(FILE_TYPES)}
+        given = record(file_type=kinds, mapping_file=BYTES, transform_file=BYTES)
+        return {"post": Operation(takes=given, takes_type=MULTIPART, gives=record(message=TEXT))}
+
+    def post(self, request: Request, pk: int) -> Response:
+        """Queue the transform."""
+        row = self.one(pk)
+        fields = TransformFields(data=request.data)
+        fields.is_valid(raise_exception=True)
+        request_transform(
+            portfolio=row,
+            file_type=fields.validated_data["file_type"],
+            mapping=fields.validated_data["mapping_file"],
+            source=fields.validated_data["transform_file"],
+            actor=self.actor(),
+            now=clock.now(),
+        )
+        return Response(IN_QUEUE)
 
 
 class CreateAnalysis(Portfolios):

@@ -36,6 +36,10 @@ class PortfolioStorage(V1, portfolios.PortfolioStorage):
     """Where a portfolio's files lie."""
 
 
+class Validate(V1, portfolios.Validate):
+    """Which of a portfolio's files are valid."""
+
+
 class ReportingCurrency(V1, portfolios.ReportingCurrency):
     """A portfolio's currency."""
 
@@ -154,6 +158,7 @@ urlpatterns = [
     path("portfolios/", PortfolioList.as_view()),
     path("portfolios/<int:pk>/", PortfolioDetail.as_view()),
     path("portfolios/<int:pk>/storage_links/", PortfolioStorage.as_view()),
+    path("portfolios/<int:pk>/validate/", Validate.as_view()),
     path("portfolios/<int:pk>/reporting_currency/", ReportingCurrency.as_view()),
     path("portfolios/<int:pk>/create_analysis/", CreateAnalysis.as_view()),
     *routes("portfolios", PortfolioDetail, portfolios.ENDPOINTS),

@@ -34,6 +34,18 @@ class PortfolioStorage(V2, portfolios.PortfolioStorage):
     """Where a portfolio's files lie."""
 
 
+class Validate(V2, portfolios.Validate):
+    """Which of a portfolio's files are valid."""
+
+
+class ExposureRun(V2, portfolios.ExposureRun):
+    """Losses from loss factors and a portfolio's own terms."""
+
+
+class ExposureTransform(V2, portfolios.ExposureTransform):
+    """A portfolio's file made from another format."""
+
+
 class ReportingCurrency(V2, portfolios.ReportingCurrency):
     """A portfolio's currency."""
 
@@ -158,6 +170,12 @@ class Cancel(V2, analyses.Cancel):
     detail_form = forms.Analysis
 
 
+class Combine(V2, analyses.Combine):
+    """Combine the losses of analyses."""
+
+    detail_form = forms.Analysis
+
+
 class Copy(V2, analyses.Copy):
     """Copy."""
 
@@ -175,9 +193,12 @@ urlpatterns = [
     path("portfolios/", PortfolioList.as_view()),
     path("portfolios/<int:pk>/", PortfolioDetail.as_view()),
     path("portfolios/<int:pk>/storage_links/", PortfolioStorage.as_view()),
+    path("portfolios/<int:pk>/validate/", Validate.as_view()),
+    path("portfolios/<int:pk>/exposure_run/", ExposureRun.as_view()),
+    path("portfolios/<int:pk>/exposure_transform/", ExposureTransform.as_view()),
     path("portfolios/<int:pk>/reporting_currency/", ReportingCurrency.as_view()),
     path("portfolios/<int:pk>/create_analysis/", CreateAnalysis.as_view()),
-    *routes("portfolios", PortfolioDetail, portfolios.ENDPOINTS),
+    *routes("portfolios", PortfolioDetail, [*portfolios.ENDPOINTS, portfolios.ERRORS]),
     path("models/", ModelList.as_view()),
     path("models/<int:pk>/", ModelDetail.as_view()),
     path("models/<int:pk>/settings/", ModelSettings.as_view()),
@@ -191,6 +212,7 @@ urlpatterns = [
     path("data_files/<int:pk>/", DataFileDetail.as_view()),
     *routes("data_files", DataFileDetail, data_files.ENDPOINTS),
     path("analyses/", AnalysisList.as_view()),
+    path("analyses/combine/", Combine.as_view()),
     path("analyses/<int:pk>/", AnalysisDetail.as_view()),
     path("analyses/<int:pk>/settings/", AnalysisSettings.as_view()),
     path("analyses/<int:pk>/storage_links/", AnalysisStorage.as_view()),

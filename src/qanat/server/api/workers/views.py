@@ -33,7 +33,9 @@ from qanat.server.runs import claims, clock
 from qanat.server.runs.claims import Claimed, StepRefused
 from qanat.server.runs.commit import commit
 from qanat.server.runs.failure import AttemptFailed, fail
+from qanat.server.runs.models import Step
 from qanat.server.runs.steps import inputs_of, outputs_so_far
+from qanat.storage.port import ObjectMissing
 
 HELLO_EVERY_SECONDS = 15.0
 COPY_BYTES = 2**20
@@ -139,7 +141,13 @@ class Input(StepView):
         if label not in inputs:
             message = f"The step does not read '{label}'."
             raise Http404(message)
-        return FileResponse(storage().open(inputs[label].key), content_type="application/octet-stream")
+        try:
+            content = storage().open(inputs[label].key)
+        except ObjectMissing as error:
+            raise _given_up(
+                step, f"'{inputs[label].filename}' was replaced or deleted after this was asked for"
+            ) from error
+        return FileResponse(content, content_type="application/octet-stream")
 
 
 class Output(StepView):
@@ -225,6 +233,14 @@ class Release(StepView):
         del request
         claims.hand_back(step_id=step_id, fence=self.fence, now=clock.now())
         return Response({})
+
+
+def _given_up(step: Step, why: str) -> Refused:
+    """Fail a step that nobody can do, and return what its worker hears of it: to try again would find the same."""
+    message = f"{why}: ask again."
+    attempt = AttemptFailed(failure_class=FailureClass.INPUT, message=message)
+    fail(step_id=step.pk, fence=step.fence, attempt=attempt, now=clock.now())
+    return Refused(message)
 
 
 def _prefix(step_id: int, fence: int) -> str:
