@@ -1,12 +1,16 @@
 """Logging in with a browser: a session opens the API, and changes need the token that only our own pages have."""
 
+import datetime as dt
 import re
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.test import Client
 from pytest_django import Settings
 
+from qanat.server.accounts.operations import forget_expired_logins
+from qanat.server.runs import clock
 from tests.factories import PASSWORD, make_user
 
 LOGIN = "/api/auth/login/"
@@ -82,3 +86,12 @@ def test_a_login_leads_to_no_foreign_site(browser: Client, somebody: User) -> No
     answer = browser.post(f"{LOGIN}?next=https://evil.example/", credentials)
 
     assert answer["Location"] == "/api/"
+
+
+def test_housekeeping_forgets_sessions_that_have_expired(browser: Client, somebody: User, settings: Settings) -> None:
+    log_in(browser, somebody)
+    Session.objects.update(expire_date=clock.now() - dt.timedelta(seconds=1))
+
+    forget_expired_logins()
+
+    assert not Session.objects.exists()

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from qanat.server.accounts.operations import forget_expired_tokens
+from qanat.server.accounts.operations import forget_expired_logins
 from qanat.server.runs.models import Worker
 
 WORKER_IS_FORGOTTEN_AFTER = timedelta(days=1)
@@ -11,4 +11,4 @@ WORKER_IS_FORGOTTEN_AFTER = timedelta(days=1)
 def tidy(*, now: datetime) -> None:
     """Forget workers that have not been seen for a day, and tokens that have expired."""
     Worker.objects.filter(last_seen__lt=now - WORKER_IS_FORGOTTEN_AFTER).delete()
-    forget_expired_tokens()
+    forget_expired_logins()

@@ -101,11 +101,6 @@ class FileView(ResourceView):
         replace_file(row, self.endpoint.field, None)
         return empty()
 
-    def _upload(self) -> Callable[..., StoredFile]:
-        if self.endpoint.upload is None:
-            raise NotImplementedError
-        return self.endpoint.upload
-
     def _file(self, row: Any) -> StoredFile:  # noqa: ANN401 - a row of any resource
         self._permit_system_log()
         file: StoredFile | None = getattr(row, self.endpoint.field)
