@@ -1,7 +1,7 @@
 """How each method of the stock Python client's ``APIClient`` is used, and on what.
 
-``CALLS`` has a call for every method that the client has. A call makes what it changes for itself; what it only reads is
-in the ``Scene``, which is set once.
+``CALLS`` has a call for every method that the client has. A call makes what it changes for itself; what it only reads
+is in the ``Scene``, which is set once.
 """
 
 import io
