@@ -9,7 +9,7 @@ BIN := .venv/bin
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench fmt docs pins cov clean run-env dev-env \
+.PHONY: help demo up test fuzz check bench fmt docs pins cov clean run-env dev-env \
 	check-style check-format check-types check-imports check-dependencies check-pins check-docs
 
 help: ## list the commands
@@ -23,6 +23,9 @@ up: run-env ## start the platform with the demonstration model, until Ctrl-C
 
 test: dev-env ## run all tests
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
+
+fuzz: dev-env ## make up 20,000 requests from our OpenAPI documents; nightly
+	@QANAT_FUZZ_CASES=$${QANAT_FUZZ_CASES:-20000} $(BIN)/python -m pytest --numprocesses $(WORKERS) tests/api/fuzz $(ARGS)
 
 # All of them, whatever the first ones say.
 check: dev-env ## run all checks: style, types, import contracts, dependencies, pins, diagrams

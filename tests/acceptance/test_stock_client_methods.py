@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 from oasislmf.platform_api.client import APIClient
-from requests.exceptions import HTTPError
 
 from qanat.cli.client import Client
 from qanat.cli.run import find_model
@@ -13,7 +12,7 @@ from qanat.cli.up.platform import Platform
 from qanat.demo import MODEL_ID, SUPPLIER_ID
 from qanat.demo.portfolio import write_portfolio
 from tests.acceptance.faults import small
-from tests.acceptance.stock_client import AWAITED, CALLS, Scene, methods
+from tests.acceptance.stock_client import CALLS, Scene, methods
 
 pytestmark = [
     pytest.mark.slow,
@@ -41,21 +40,6 @@ def test_every_method_of_the_client_is_called() -> None:
     assert set(CALLS) == methods()
 
 
-def test_nothing_is_awaited_that_nobody_calls() -> None:
-    assert set(AWAITED) <= set(CALLS)
-
-
-@pytest.mark.parametrize("method", sorted(set(CALLS) - set(AWAITED)), ids=str)
+@pytest.mark.parametrize("method", sorted(CALLS), ids=str)
 def test_a_method_of_the_client(scene: Scene, method: str) -> None:
-    CALLS[method](scene)
-
-
-@pytest.mark.parametrize(
-    "method",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(raises=(HTTPError, AssertionError), strict=True, reason=reason))
-        for name, reason in sorted(AWAITED.items())
-    ],
-)
-def test_a_method_whose_endpoint_is_awaited(scene: Scene, method: str) -> None:
     CALLS[method](scene)

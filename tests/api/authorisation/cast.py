@@ -20,7 +20,7 @@ from qanat.server.api.workers.tokens import step_token
 from qanat.server.data_files.models import DataFile
 from qanat.server.files.storage import storage
 from qanat.server.portfolios.models import OED_FILES, TASK_FILES, Portfolio
-from qanat.server.risk_models.models import RiskModel
+from qanat.server.risk_models.models import RiskModel, SettingTemplate
 from qanat.server.runs import clock
 from qanat.server.runs.models import Run, Step
 from qanat.server.runs.projection import FileRef
@@ -52,6 +52,7 @@ class Rows:
 
     portfolio: Portfolio
     model: RiskModel
+    setting_template: SettingTemplate
     data_file: DataFile
     analysis: Analysis
     step: Step
@@ -74,7 +75,8 @@ class Rows:
         if operation.endpoint is None or not operation.arguments:
             return known
         table = getattr(operation.endpoint, "model", Step)
-        return known | {getattr(operation.endpoint, "row_argument", "pk"): self.of(table).pk}
+        argument = getattr(operation.endpoint, "row_argument", "pk")
+        return known if argument in known else known | {argument: self.of(table).pk}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,11 +175,12 @@ def ask(cast: Cast, operation: Operation, question: Question, *, who: str, rows:
 
 
 def _rows(*groups: Group, version: str) -> Rows:
-    exposure: dict[str, Any] = {name: make_file() for name in (*OED_FILES, *TASK_FILES)}
+    exposure: dict[str, Any] = {name: make_file(groups=groups) for name in (*OED_FILES, *TASK_FILES)}
     portfolio = make_portfolio(*groups, reporting_currency="USD", currency_conversion_json=_json(), **exposure)
     data_file = make_data_file(*groups, file=make_file())
     model = make_model(*groups, run_mode="V1" if version == "v1" else "V2", settings_file=_json())
     model.data_files.set([data_file])
+    template = SettingTemplate.objects.create(model=model, name="T", file=make_settings_file())
     fields = {name: _archive() if name in {"input_file", "output_file"} else make_file() for name in FILES}
     analysis = make_analysis(
         status=AnalysisStatus.READY,
@@ -187,7 +190,14 @@ def _rows(*groups: Group, version: str) -> Rows:
     )
     analysis.complex_model_data_files.set([data_file])
     busy = make_analysis(status=AnalysisStatus.INPUTS_GENERATION_STARTED, portfolio=portfolio, model=model)
-    return Rows(portfolio=portfolio, model=model, data_file=data_file, analysis=analysis, step=_step(busy))
+    return Rows(
+        portfolio=portfolio,
+        model=model,
+        setting_template=template,
+        data_file=data_file,
+        analysis=analysis,
+        step=_step(busy),
+    )
 
 
 def _step(analysis: Analysis) -> Step:

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls import URLPattern, URLResolver
 
 from qanat.server.api.common.policy import Policy, policy_of
+from qanat.server.config import urls
 
 BASE = "api/"
 """Everything is routed twice: under this prefix, and without."""
@@ -72,8 +73,8 @@ class Operation(Route):
 
 
 def routes(patterns: Sequence[URLPattern | URLResolver] | None = None, prefix: str = "") -> Iterator[Route]:
-    """Yield all routes of the server."""
-    for pattern in get_resolver().url_patterns if patterns is None else patterns:
+    """Yield all routes of the API; pages of the framework ask by themselves (``test_admin``, ``test_sessions``)."""
+    for pattern in [*urls.base, *urls.root] if patterns is None else patterns:
         path = f"{prefix}{pattern.pattern}"
         if isinstance(pattern, URLResolver):
             yield from routes(pattern.url_patterns, path)

@@ -62,6 +62,10 @@ def _create_analysis(_cast: Cast, rows: Rows) -> Question:
     return _json({"name": "A", "model": rows.model.pk}, names_rows=True)
 
 
+def _storage_links(_cast: Cast, rows: Rows) -> Question:
+    return _json({"location_file": rows.portfolio.location_file.key})
+
+
 def _login(cast: Cast, _rows: Rows) -> Question:
     return _json({"username": cast.people["another group"].username, "password": PASSWORD})
 
@@ -96,10 +100,14 @@ QUESTIONS: Final[Mapping[str, Maker]] = {
     "POST portfolios/<int:pk>/reinsurance_info_file/": CSV,
     "POST portfolios/<int:pk>/reinsurance_scope_file/": CSV,
     "POST portfolios/<int:pk>/currency_conversion_json/": JSON,
+    "POST portfolios/<int:pk>/storage_links/": _storage_links,
     "POST portfolios/<int:pk>/exposure_transform/": _transform,
     "POST models/": _always(MODEL),
     "PUT models/<int:pk>/": _always(MODEL),
     "POST models/<int:pk>/settings/": _always(MODEL_SETTINGS),
+    "POST models/<int:models_pk>/setting_templates/": _always({"name": "T"}),
+    "PUT models/<int:models_pk>/setting_templates/<int:pk>/": _always({"name": "T"}),
+    "POST models/<int:models_pk>/setting_templates/<int:pk>/content/": _always(ANALYSIS_SETTINGS),
     "POST data_files/": _always({"file_description": "D"}),
     "PUT data_files/<int:pk>/": _always({"file_description": "D"}),
     "POST data_files/<int:pk>/content/": CSV,

@@ -96,3 +96,12 @@ def test_an_analysis_shows_its_data_files(api: Caller, analysis: Analysis) -> No
 
     assert ids(answer) == [row.pk]
     assert answer.body[0]["file_description"] == "Footprint"
+
+
+def test_what_is_not_known_of_a_file_is_null_and_never_absent(api: Caller) -> None:
+    made = api.post("data_files/", {"file_description": "D"}).body
+
+    changed = api.patch(f"data_files/{made['id']}/", {"file_description": "E"}).body
+
+    assert set(changed) == set(made) == set(api.get(f"data_files/{made['id']}/").body)
+    assert [changed[name] for name in ("file", "filename", "stored", "content_type")] == [None] * 4

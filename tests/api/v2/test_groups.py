@@ -162,3 +162,13 @@ def test_sub_tasks_of_everybody_are_for_staff(member: Caller, staff: Caller) -> 
     assert member.get("analysis-task-statuses/").code == FORBIDDEN
     assert member.get("analysis-task-statuses/1/output_log/").code == FORBIDDEN
     assert (staff.get("analysis-task-statuses/").code, staff.get("analysis-task-statuses/1/").code) == (OK, NOT_FOUND)
+
+
+@pytest.mark.parametrize("name", ["", "g" * 151, "a\x00b"])
+def test_a_name_that_no_group_can_have_is_refused(version: str, db: None, name: str) -> None:
+    staff = Caller(make_user(staff=True), version)
+
+    answer = staff.post("portfolios/", {"name": "P", "groups": [name]})
+
+    assert (answer.code, set(answer.body)) == (BAD_REQUEST, {"groups"})
+    assert not Group.objects.filter(name=name).exists()

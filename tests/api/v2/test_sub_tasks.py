@@ -8,7 +8,7 @@ from qanat.contract.statuses import FailureClass
 from qanat.server.analyses.models import Analysis
 from qanat.server.files.storage import storage
 from qanat.server.runs.models import Step
-from tests.api.caller import BAD_REQUEST, NOT_FOUND, OK, Caller
+from tests.api.caller import BAD_REQUEST, NOT_ALLOWED, NOT_FOUND, OK, Caller
 from tests.api.world import Workers
 from tests.factories import make_user
 
@@ -252,3 +252,32 @@ def test_a_sub_task_cannot_be_changed(staff: Caller, step: Step) -> None:
     answer = staff.patch(f"analysis-task-statuses/{step.pk}/", {"status": "COMPLETED"})
 
     assert (answer.code, answer.body["status"]) == (OK, "QUEUED")
+
+
+def test_sub_tasks_are_neither_made_nor_removed_by_users(staff: Caller, step: Step) -> None:
+    made = staff.post("analysis-task-statuses/", {"name": "N"})
+    removed = staff.delete(f"analysis-task-statuses/{step.pk}/")
+
+    assert (made.code, removed.code) == (NOT_ALLOWED, NOT_ALLOWED)
+    assert Step.objects.filter(pk=step.pk).exists()
+
+
+def test_staff_page_through_them(staff: Caller, queued: Analysis) -> None:
+    whole = staff.get("analysis-task-statuses/", ordering="-slug").body
+
+    first = staff.get("analysis-task-statuses/", ordering="-slug", limit="3")
+
+    assert first.body == whole[:3]
+    assert 'rel="next"' in first.headers["Link"]
+
+
+def test_a_filter_of_theirs_with_a_character_that_no_database_keeps_is_refused(staff: Caller) -> None:
+    answer = staff.get("analysis-task-statuses/", name="\x00")
+
+    assert (answer.code, set(answer.body)) == (BAD_REQUEST, {"name"})
+
+
+def test_a_slug_with_such_a_character_is_refused(api: Caller, queued: Analysis) -> None:
+    answer = api.get(f"analyses/{queued.pk}/sub_task_list/", subtask_slug="\x00")
+
+    assert (answer.code, set(answer.body)) == (BAD_REQUEST, {"subtask_slug"})

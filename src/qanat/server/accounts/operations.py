@@ -35,6 +35,7 @@ def first_superuser() -> User:
     return User.objects.filter(is_superuser=True).earliest("pk")
 
 
-def forget_expired_tokens() -> None:
-    """Remove refresh tokens that have expired, and with them their entries on the blacklist."""
+def forget_expired_logins() -> None:
+    """Remove sessions and refresh tokens that have expired, and with these their entries on the blacklist."""
+    call_command("clearsessions")
     call_command("flushexpiredtokens")

@@ -15,6 +15,8 @@ from qanat.server.files.owned import replace_file
 from qanat.server.files.settings_documents import analysis_settings
 from qanat.server.portfolios import operations as portfolio_operations
 from qanat.server.portfolios.models import Portfolio
+from qanat.server.risk_models import operations as model_operations
+from qanat.server.risk_models.models import RiskModel
 from qanat.server.runs import cancellation
 from qanat.server.runs import models as runs
 
@@ -82,6 +84,14 @@ def delete_analysis(analysis: Analysis) -> None:
         analysis.delete()
         for file in files:
             delete_file(file)
+
+
+def delete_model(model: RiskModel) -> None:
+    """Delete a model for good, with its analyses, its templates and all their files; users can only hide one."""
+    with transaction.atomic():
+        for analysis in model.analyses.all():
+            delete_analysis(analysis)
+        model_operations.delete_model(model=model)
 
 
 def delete_portfolio(portfolio: Portfolio) -> None:

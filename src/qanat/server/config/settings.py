@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from qanat import __version__
 from qanat.server.config import environment
 
 QANAT = environment.load()
@@ -15,10 +16,16 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_CONTENT_TYPE_NOSNIFF = True
 
 INSTALLED_APPS = [
+    "django.contrib.admin",
     "django.contrib.contenttypes",
     "django.contrib.auth",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
     "rest_framework",
     "rest_framework_simplejwt.token_blacklist",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "qanat.server.accounts",
     "qanat.server.files",
     "qanat.server.runs",
@@ -26,12 +33,35 @@ INSTALLED_APPS = [
     "qanat.server.risk_models",
     "qanat.server.portfolios",
     "qanat.server.analyses",
+    "qanat.server.admin",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "qanat.server.api.common.middleware.tolerate_clients",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "qanat.server.api.common.admission.Admission",
 ]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+STATIC_URL = "/api/static/"
+LOGIN_URL = "/api/auth/login/"
+LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "/api/"
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 ROOT_URLCONF = "qanat.server.config.urls"
 WSGI_APPLICATION = "qanat.server.config.wsgi.application"
 APPEND_SLASH = False
@@ -90,6 +120,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "qanat.server.accounts.authentication.Basic",
         "qanat.server.accounts.authentication.Bearer",
+        "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["qanat.server.accounts.authentication.Undeclared"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
@@ -97,6 +128,26 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "qanat.server.api.common.errors.handle",
     "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
     "UNAUTHENTICATED_USER": None,
+    "DEFAULT_SCHEMA_CLASS": "qanat.server.api.common.openapi.Schema",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Qanat",
+    "DESCRIPTION": "Portfolios in, losses out: the HTTP API that clients of the Oasis Platform speak.",
+    "VERSION": __version__,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [],  # enums stay where they are used
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"persistAuthorization": True, "docExpansion": "none"},
+    "APPEND_COMPONENTS": {
+        "securitySchemes": {
+            "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+            "basic": {"type": "http", "scheme": "basic"},
+            "session": {"type": "apiKey", "in": "cookie", "name": "sessionid"},
+        }
+    },
 }
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": QANAT.access_token_lifetime,

@@ -3,15 +3,15 @@
 import csv
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import transaction
 
-from qanat.server.accounts.access import groups_of_file
+from qanat.server.accounts.access import groups_of_file, visible
 from qanat.server.files.conversion import TYPES, NotConvertible, converted
 from qanat.server.files.models import StoredFile
 from qanat.server.files.operations import (
@@ -20,6 +20,7 @@ from qanat.server.files.operations import (
     UploadRefused,
     check_type,
     delete_file,
+    duplicate,
     store_content,
     store_upload,
 )
@@ -28,6 +29,7 @@ from qanat.server.portfolios.models import FILES, TASK_FILES, Portfolio
 from qanat.server.runs import cancellation
 from qanat.server.runs import models as runs
 from qanat.storage.pieces import pieces
+from qanat.storage.port import KEY
 
 OED_TYPES: Final = (
     "application/octet-stream",
@@ -119,6 +121,59 @@ def attach_currency_rates(*, portfolio: Portfolio, upload: Upload, actor: User) 
         )
     replace_file(portfolio, "currency_conversion_json", file)
     return file
+
+
+class LinksRefused(Exception):
+    """A storage link cannot be followed; ``errors`` says why, by field."""
+
+    def __init__(self, errors: Mapping[str, list[str]]) -> None:
+        """Keep the messages as clients see them."""
+        super().__init__("; ".join(f"{field}: {' '.join(messages)}" for field, messages in errors.items()))
+        self.errors = errors
+
+
+def attach_stored_files(*, portfolio: Portfolio, keys: Mapping[str, Any], actor: User) -> None:
+    """Attach copies of files that are in storage already, by field; all of them or none.
+
+    A key can only name a file that ``actor`` may read: what nobody was shown cannot be had by guessing its key.
+
+    Args:
+        portfolio: whose files they become.
+        keys: key in storage by field of ``FILES``; null leaves a field as it is.
+        actor: who asks.
+
+    Raises:
+        LinksRefused: there is no key, or one that is no text or names no file that the actor may read.
+        StorageError: a file could not be copied; nothing is kept.
+    """
+    given = {field: key for field, key in keys.items() if key is not None}
+    if not given:
+        raise LinksRefused({"non_field_errors": [f"Give the key in storage of at least one of {', '.join(FILES)}."]})
+    asked = [key for key in given.values() if isinstance(key, str) and KEY.fullmatch(key)]
+    readable = {file.key: file for file in visible(StoredFile.objects.filter(key__in=asked), actor=actor)}
+    if errors := {field: [reason] for field, key in given.items() if (reason := _unlinked(key, readable))}:
+        raise LinksRefused(errors)
+    copies: dict[str, StoredFile] = {}
+    try:
+        for field, key in given.items():
+            copies[field] = duplicate(file=readable[key], creator=actor)
+        with transaction.atomic():
+            for field, copy in copies.items():
+                copy.groups.set(groups_of_file(owner=portfolio, actor=actor))
+                replace_file(portfolio, field, copy)
+    except BaseException:
+        for copy in copies.values():
+            delete_file(copy)
+        raise
+
+
+def _unlinked(key: Any, readable: Container[str]) -> str:  # noqa: ANN401 - JSON
+    """Return why a key cannot be followed, or nothing."""
+    if not isinstance(key, str):
+        return "Not a valid string."
+    if not key:
+        return "This field may not be blank."
+    return "" if key in readable else f"There is no file '{key}' in storage that you may read."
 
 
 def _rates(content: bytes) -> list[list[str | float]]:

@@ -11,7 +11,8 @@ from typing import Any, Final
 from asgiref.sync import sync_to_async
 
 from qanat.server.accounts.authentication import still_there, user_of
-from qanat.server.realtime import snapshot
+from qanat.server.api.v2.queues import show_models
+from qanat.server.queues import queries
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -36,14 +37,14 @@ async def application(scope: Message, receive: Receive, send: Send) -> None:
     listener = asyncio.create_task(_until_gone(receive))
     seen = -1
     while not listener.done():
-        latest = await sync_to_async(snapshot.latest_event)()
+        latest = await sync_to_async(queries.latest_event)()
         if latest != seen:
             seen = latest
             user = await sync_to_async(still_there)(user)
             if user is None:
                 await send({"type": "websocket.close", "code": REFUSED})
                 break
-            document = await sync_to_async(snapshot.queue_status)(user)
+            document = await sync_to_async(queries.queue_status)(user, show_models=show_models)
             await send({"type": "websocket.send", "text": json.dumps(document)})
         await asyncio.wait([listener], timeout=LOOK_EVERY_SECONDS)
     listener.cancel()

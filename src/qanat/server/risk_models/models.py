@@ -73,3 +73,16 @@ class RiskModel(Owned):
             "ver_ods": self.ver_ods,
             "ver_oed": self.ver_oed,
         }
+
+
+class SettingTemplate(Owned):
+    """Analysis settings that suit a model, kept for those who will run it."""
+
+    model = models.ForeignKey(RiskModel, on_delete=models.CASCADE, related_name="setting_templates")
+    name = models.CharField(max_length=255)
+    description = models.CharField(max_length=255, blank=True)
+    file = file_field()
+
+    def __str__(self) -> str:
+        """Name the template."""
+        return self.name

@@ -9,12 +9,13 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from qanat.contract.statuses import RunMode
+from qanat.server.accounts.access import groups_of_file
 from qanat.server.accounts.operations import first_superuser
 from qanat.server.files.models import StoredFile
-from qanat.server.files.operations import store_content
+from qanat.server.files.operations import delete_file, store_content
 from qanat.server.files.owned import replace_file
-from qanat.server.files.settings_documents import SettingsRefused, model_settings
-from qanat.server.risk_models.models import RiskModel
+from qanat.server.files.settings_documents import SettingsRefused, analysis_settings, model_settings
+from qanat.server.risk_models.models import RiskModel, SettingTemplate
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +77,53 @@ def register(  # noqa: PLR0913 - the worker's message
                 logger.warning("The settings of %s break their schema and are left out: %s", model, refusal.errors)
     logger.info("%s %s (%s)", "New model" if created else "Model came back:", model, dict(versions))
     return model
+
+
+def hide(*, model: RiskModel) -> None:
+    """Delete a model as users see it: analyses keep pointing at it, and it comes back under the same identity."""
+    model.deleted = True
+    model.save(update_fields=["deleted", "modified"])
+
+
+def show(*, model: RiskModel) -> None:
+    """Bring back a hidden model as it was."""
+    model.deleted = False
+    model.save(update_fields=["deleted", "modified"])
+
+
+def delete_model(*, model: RiskModel) -> None:
+    """Delete a model for good, with its templates and all their files; its analyses must be gone."""
+    with transaction.atomic():
+        for template in model.setting_templates.all():
+            delete_template(template=template)
+        file = model.settings_file
+        model.delete()
+        delete_file(file)
+
+
+def store_template(*, template: SettingTemplate, document: Any, actor: User) -> StoredFile:  # noqa: ANN401 - JSON
+    """Check and store the analysis settings of a template.
+
+    Raises:
+        SettingsRefused: the document breaks its schema.
+    """
+    file = store_content(
+        content=json.dumps(analysis_settings(document)).encode(),
+        filename="analysis_settings.json",
+        content_type="application/json",
+        creator=actor,
+        groups=groups_of_file(owner=template.model, actor=actor),
+    )
+    replace_file(template, "file", file)
+    return file
+
+
+def delete_template(*, template: SettingTemplate) -> None:
+    """Delete a template and its file."""
+    with transaction.atomic():
+        file = template.file
+        template.delete()
+        delete_file(file)
 
 
 def _store(model: RiskModel, document: Mapping[str, Any], actor: User | None) -> StoredFile:

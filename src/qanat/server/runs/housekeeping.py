@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from qanat.server.accounts.operations import forget_expired_tokens
+from qanat.server.accounts.operations import forget_expired_logins
 from qanat.server.files.operations import clear_uploads
 from qanat.server.files.storage import storage
 from qanat.server.runs.models import Worker
@@ -14,7 +14,7 @@ UPLOAD_IS_GIVEN_UP_AFTER = timedelta(days=1)
 def tidy(*, now: datetime) -> None:
     """Forget workers that have not been seen for a day, and tokens that have expired."""
     Worker.objects.filter(last_seen__lt=now - WORKER_IS_FORGOTTEN_AFTER).delete()
-    forget_expired_tokens()
+    forget_expired_logins()
 
 
 def discard_unfinished_uploads(*, now: datetime) -> None:

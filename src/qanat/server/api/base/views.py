@@ -19,7 +19,8 @@ from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import RefreshToken as Refresh
 
 from qanat import __version__
-from qanat.contract.oed import latest_schema_version
+from qanat.contract.oed import latest_schema_version, peril_codes
+from qanat.server.api.common.described import ANY_OBJECT, TEXT, Operation, record
 from qanat.server.api.common.parsers import JSONParser
 from qanat.server.api.common.policy import ANYBODY, USERS, Endpoint
 
@@ -35,6 +36,10 @@ class Public(Endpoint):
 class Health(Public):
     """``healthcheck/``: the server answers."""
 
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        return {"get": Operation(gives=record(status=TEXT))}
+
     def get(self, request: Request) -> Response:
         """Say OK."""
         del request
@@ -43,6 +48,10 @@ class Health(Public):
 
 class Connections(Public):
     """``healthcheck_connections/``: the server reaches what it needs."""
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        return {"get": Operation(gives=record(status=TEXT), also=(status.HTTP_503_SERVICE_UNAVAILABLE,))}
 
     def get(self, request: Request) -> Response:
         """Say OK, or what is down."""
@@ -66,6 +75,11 @@ class ServerInfo(Endpoint):
     """``server_info/``: for users who are logged in, as in the reference; probing clients go by their own settings."""
 
     policy = USERS
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        components = record(ods_version=TEXT, oed_version=TEXT)
+        return {"get": Operation(gives=record(version=TEXT, config=ANY_OBJECT, components=components))}
 
     def get(self, request: Request) -> Response:
         """Return version, configuration and components."""
@@ -94,6 +108,20 @@ class ServerInfo(Endpoint):
         return Response({"version": __version__, "config": config, "components": components})
 
 
+class PerilCodes(Public):
+    """``oed_peril_codes/``: the perils of Open Exposure Data, and the groups of them."""
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        named = {"type": "object", "additionalProperties": ANY_OBJECT}
+        return {"get": Operation(gives=record(peril_codes=named, peril_groups=named))}
+
+    def get(self, request: Request) -> Response:
+        """Return both."""
+        del request
+        return Response(peril_codes())
+
+
 def _version_of(distribution: str) -> str:
     try:
         return metadata.version(distribution)
@@ -101,6 +129,7 @@ def _version_of(distribution: str) -> str:
         return "not installed"
 
 
+TOKENS = record(access_token=TEXT, refresh_token=TEXT, token_type=TEXT, expires_in={"type": "number"})
 USER_ID = "user_id"
 """The claim of a token that says whose it is."""
 
@@ -117,6 +146,10 @@ class AccessToken(TokenView):
     """``access_token/``."""
 
     parser_classes = (JSONParser, FormParser, MultiPartParser)
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        return {"post": Operation(takes=record(username=TEXT, password=TEXT), gives=TOKENS, refusals=(401,))}
 
     def post(self, request: Request) -> Response:
         """Exchange user name and password for tokens."""
@@ -140,6 +173,10 @@ class RefreshToken(TokenView):
     """``refresh_token/``."""
 
     parser_classes = (FormParser,)
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives: the refresh token comes in the header ``Authorization``."""
+        return {"post": Operation(gives=TOKENS, refusals=(401,))}
 
     def post(self, request: Request) -> Response:
         """Exchange a refresh token for new tokens; the old one is good no longer."""

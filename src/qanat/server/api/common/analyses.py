@@ -15,6 +15,7 @@ from qanat.server.analyses import requests
 from qanat.server.analyses.combining import combine
 from qanat.server.analyses.models import FILES, Analysis
 from qanat.server.analyses.operations import attach_settings_file, copy, delete_analysis, store_settings
+from qanat.server.api.common.described import ANY_OBJECT, NUMBER, TEXT, Operation, Parameter, array, nullable, record
 from qanat.server.api.common.documents import DocumentView
 from qanat.server.api.common.files import FileEndpoint
 from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of
@@ -70,6 +71,9 @@ class Analyses(ResourceView):
 class AnalysisList(Analyses, ListView):
     """``analyses/``; a version says by what it is filtered."""
 
+    searched = ("name", "portfolio__name", "model__supplier_id", "model__model_id")
+    ordered_by = ("id", "name", "status", "created", "modified")
+
     def list_context(self, rows: list[Analysis]) -> dict[str, Any]:
         """Count the sub-tasks of all rows at once."""
         return {**self.context(), "sub_task_counts": queries.sub_task_counts([row.pk for row in rows])}
@@ -96,6 +100,10 @@ class AnalysisSettings(Analyses, DocumentView):
 class AnalysisStorage(Analyses):
     """``analyses/{id}/storage_links/``."""
 
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        return {"get": Operation(gives=record(**{field: nullable(TEXT) for field in FILES}))}
+
     def get(self, request: Request, pk: int) -> Response:
         """Return where the files lie in storage."""
         del request
@@ -105,6 +113,10 @@ class AnalysisStorage(Analyses):
 
 class RunProgress(Analyses):
     """``analyses/{id}/run_progress/``."""
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        return {"get": Operation(gives=record(Status=TEXT))}
 
     def get(self, request: Request, pk: int) -> Response:
         """Return how many events are done."""
@@ -118,6 +130,10 @@ class AnalysisDataFiles(Analyses):
 
     data_file_form: ClassVar[type[Serializer[Any]]]
 
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        return {"get": Operation(gives=self.data_file_form, many=True)}
+
     def get(self, request: Request, pk: int) -> Response:
         """Return the data files."""
         del request
@@ -129,6 +145,13 @@ class Start(Analyses):
     """``analyses/{id}/{generate_inputs, run, generate_and_run}/``."""
 
     kind: RunKind = RunKind.INPUTS
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        modes = {**TEXT, "enum": [mode.value for mode in RunMode]}
+        overridable = self.version != "v1" and self.kind is not RunKind.BOTH
+        override = (Parameter(name="run_mode_override", schema=modes, about="Instead of the model's."),)
+        return {"post": Operation(gives=self.detail_form, query=override if overridable else ())}
 
     def post(self, request: Request, pk: int) -> Response:
         """Queue what was asked for."""
@@ -145,7 +168,7 @@ class Start(Analyses):
 
     def _override(self) -> RunMode | None:
         given = self.request.query_params.get("run_mode_override")
-        if not given or self.version == "v1":
+        if not given or self.version == "v1" or self.kind is RunKind.BOTH:
             return None
         try:
             return RunMode(given.upper())
@@ -158,6 +181,10 @@ class Cancel(Analyses):
 
     event: Event | None = None
 
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        return {"post": Operation(gives=self.detail_form)}
+
     def post(self, request: Request, pk: int) -> Response:
         """Cancel what is under way."""
         del request
@@ -166,6 +193,14 @@ class Cancel(Analyses):
 
 class Combine(Analyses):
     """``analyses/combine/``: a new analysis of the losses of others."""
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        return {
+            "post": Operation(
+                takes=record(analysis_ids=array(NUMBER), config=ANY_OBJECT, name=TEXT), gives=self.detail_form
+            )
+        }
 
     def post(self, request: Request) -> Response:
         """Create it and queue the combining."""
@@ -185,6 +220,11 @@ class Combine(Analyses):
 
 class Copy(Analyses):
     """``analyses/{id}/copy/``."""
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        changes = {"name": TEXT, "portfolio": NUMBER, "model": NUMBER, "complex_model_data_files": array(NUMBER)}
+        return {"post": Operation(takes={"type": "object", "properties": changes}, gives=self.detail_form)}
 
     def post(self, request: Request, pk: int) -> Response:
         """Copy, with the changes that the body names."""

@@ -1,27 +1,19 @@
 """Data files: the endpoints that both versions offer."""
 
-from django.contrib.auth.models import User
-from django.db import transaction
-
-from qanat.server.accounts.access import groups_of_file
 from qanat.server.api.common import filters
 from qanat.server.api.common.files import FileEndpoint
 from qanat.server.api.common.resources import DetailView, ListView, ResourceView
 from qanat.server.data_files.models import DataFile
-from qanat.server.files.models import StoredFile
-from qanat.server.files.operations import Upload, delete_file, store_upload
-from qanat.server.files.owned import replace_file
+from qanat.server.data_files.operations import attach_content, delete_data_file
 
-
-def attach(row: DataFile, upload: Upload, actor: User) -> StoredFile:
-    """Store a file of any type in place of the one before."""
-    groups = groups_of_file(owner=row, actor=actor)
-    file = store_upload(upload=upload, creator=actor, groups=groups, allowed_types=())
-    replace_file(row, "file", file)
-    return file
-
-
-ENDPOINTS = [FileEndpoint(field="file", name="content", upload=attach, deletable=True)]
+ENDPOINTS = [
+    FileEndpoint(
+        field="file",
+        name="content",
+        upload=lambda row, upload, actor: attach_content(data_file=row, upload=upload, actor=actor),
+        deletable=True,
+    )
+]
 
 
 class DataFiles(ResourceView):
@@ -36,6 +28,8 @@ class DataFileList(DataFiles, ListView):
     """``data_files/``."""
 
     filters = filters.filter_set(DataFile, filters.DATA_FILES)
+    searched = ("file_description", "file_category", "file__filename")
+    ordered_by = ("id", "file_description", "created", "modified")
 
 
 class DataFileDetail(DataFiles, DetailView):
@@ -43,7 +37,4 @@ class DataFileDetail(DataFiles, DetailView):
 
     def remove(self, row: DataFile) -> None:
         """Delete the row and its file."""
-        with transaction.atomic():
-            file = row.file
-            row.delete()
-            delete_file(file)
+        delete_data_file(row)

@@ -9,6 +9,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
+from qanat.server.api.common.described import (
+    ANY_OBJECT,
+    CLEARED,
+    NUMBER,
+    RECEIPT,
+    TEXT,
+    Operation,
+    nullable,
+    record,
+)
 from qanat.server.api.common.files import empty, receipt
 from qanat.server.api.common.parsers import JSONParser
 from qanat.server.api.common.resources import ResourceView
@@ -23,6 +33,14 @@ class DocumentView(ResourceView):
     field: ClassVar[str]
     holds_files = True
     parser_classes = (JSONParser,)
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        return {
+            "get": Operation(gives=ANY_OBJECT, refusals=(400,)),
+            "post": Operation(takes=ANY_OBJECT, gives=RECEIPT),
+            "delete": CLEARED,
+        }
 
     def get(self, request: Request, pk: int) -> Response:
         """Return the document."""
@@ -64,6 +82,13 @@ class OptionsView(ResourceView):
     field: ClassVar[str]
     form: ClassVar[type[Serializer[Any]]]
     defaults: ClassVar[dict[str, Any]]
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        shown = record(
+            **{name: nullable(TEXT if isinstance(value, str) else NUMBER) for name, value in self.defaults.items()}
+        )
+        return {"get": Operation(gives=shown), "post": Operation(takes=self.form, gives=shown)}
 
     def get(self, request: Request, pk: int) -> Response:
         """Return the options; all null where a row has none of its own."""

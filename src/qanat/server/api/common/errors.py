@@ -16,7 +16,7 @@ from qanat.server.files.archives import ArchiveUnreadable
 from qanat.server.files.conversion import ConversionsBusy, NotConvertible
 from qanat.server.files.operations import UploadRefused
 from qanat.server.files.settings_documents import SettingsRefused
-from qanat.server.portfolios.operations import OedUnreadable
+from qanat.server.portfolios.operations import LinksRefused, OedUnreadable
 from qanat.server.portfolios.requests import ExposureLacking, TransformUnderWay
 from qanat.storage.port import ObjectMissing, StorageFull, StorageUnavailable
 
@@ -45,6 +45,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     ),
     NotConvertible: (status.HTTP_400_BAD_REQUEST, lambda error: {"file_format": [str(error)]}),
     ConversionsBusy: (status.HTTP_503_SERVICE_UNAVAILABLE, _detail),
+    LinksRefused: (status.HTTP_400_BAD_REQUEST, lambda error: error.errors),
     GroupsRefused: (status.HTTP_400_BAD_REQUEST, lambda error: {"groups": [str(error)]}),
     WriteRefused: (status.HTTP_403_FORBIDDEN, _detail),
     ObjectMissing: (status.HTTP_404_NOT_FOUND, _detail),

@@ -5,7 +5,7 @@
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Final, cast
 
@@ -20,6 +20,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from qanat.server.accounts.access import may_read_system_logs
+from qanat.server.api.common.described import (
+    CLEARED,
+    CONVERSION_RECEIPT,
+    DOWNLOAD,
+    MULTIPART,
+    RECEIPT,
+    TEXT,
+    UPLOAD,
+    Operation,
+    Parameter,
+)
 from qanat.server.api.common.parsers import JSONParser
 from qanat.server.api.common.resources import SAFE, ResourceView
 from qanat.server.files.conversion import OTHER, TYPES, converted
@@ -56,6 +67,17 @@ class FileView(ResourceView):
     endpoint: ClassVar[FileEndpoint]
     holds_files = True
     parser_classes = (MultiPartParser, FormParser, JSONParser)
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        formats = {**TEXT, "enum": ["csv", "parquet"]}
+        query = (Parameter(name="file_format", schema=formats, about="The format to have an OED file in."),)
+        got = RECEIPT if not self.endpoint.conversion_fields else CONVERSION_RECEIPT
+        return {
+            "get": replace(DOWNLOAD, query=query if self.endpoint.converted_by else ()),
+            "post": Operation(takes=UPLOAD, takes_type=MULTIPART, gives=got),
+            "delete": CLEARED,
+        }
 
     def get(self, request: Request, pk: int) -> HttpResponseBase:
         """Stream the file."""

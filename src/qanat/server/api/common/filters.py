@@ -6,8 +6,11 @@ from typing import Any
 import django_filters as filters
 from django import forms
 from django.db.models import Model, QuerySet
+from django.http import QueryDict
+from rest_framework.exceptions import ValidationError
 
 from qanat.contract.statuses import AnalysisStatus, RunMode
+from qanat.server.api.common.described import NUMBER, TEXT, Json, Parameter, array
 
 
 class MidnightFilter(filters.DateFilter):
@@ -108,3 +111,34 @@ def filter_set(model: type[Model], declared: dict[str, filters.Filter]) -> type[
     """Return a filter set over ``model`` with the declared filters."""
     meta = type("Meta", (), {"model": model, "fields": []})
     return type(f"{model.__name__}Filters", (filters.FilterSet,), {**declared, "Meta": meta})
+
+
+def filtered(filter_set: type[filters.FilterSet], given: QueryDict, *, rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Return the rows that the filters of a query string leave.
+
+    Raises:
+        ValidationError: a filter is malformed; with the reasons by its name.
+    """
+    found = filter_set(given, queryset=rows)
+    if not found.is_valid():
+        raise ValidationError({name: [str(error) for error in errors] for name, errors in found.errors.items()})
+    return found.qs
+
+
+def parameters(filter_set: type[filters.FilterSet]) -> tuple[Parameter, ...]:
+    """Return the filters as parameters of the query string."""
+    return tuple(
+        Parameter(name=name, schema=_schema(declared)) for name, declared in sorted(filter_set.base_filters.items())
+    )
+
+
+def _schema(declared: filters.Filter) -> Json:
+    if isinstance(declared, filters.DateFilter):
+        return {**TEXT, "format": "date"}
+    if isinstance(declared, IdsFilter):
+        return array(NUMBER)
+    if isinstance(declared, (ChoicesFilter, filters.ChoiceFilter)):
+        choices = [value for value, _ in declared.extra["choices"]]
+        one = {**TEXT, "enum": choices}
+        return array(one) if isinstance(declared, ChoicesFilter) else one
+    return NUMBER if isinstance(declared, filters.NumberFilter) else TEXT

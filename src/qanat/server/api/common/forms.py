@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from qanat.server.accounts.access import all_visible, groups_for, visible
 from qanat.server.analyses.models import Analysis
+from qanat.server.api.common.described import LINK, TEXT, array, nullable, record
 from qanat.server.api.common.links import Link, link
 from qanat.server.data_files.models import DataFile
 from qanat.server.portfolios.models import Portfolio
@@ -14,6 +15,8 @@ from qanat.server.risk_models.models import RiskModel
 Json = dict[str, Any]
 LARGEST_NUMBER = 2**31 - 1
 """That a column of whole numbers holds, on every database."""
+LONGEST_GROUP_NAME = 150
+"""That the framework's table of groups holds; SQLite would take a longer one."""
 
 
 class OwnedForm(serializers.ModelSerializer[Any]):
@@ -28,7 +31,7 @@ class OwnedForm(serializers.ModelSerializer[Any]):
         return row
 
 
-GROUP_NAME = serializers.CharField(max_length=150)
+GROUP_NAME = serializers.CharField(max_length=LONGEST_GROUP_NAME)
 
 
 class GroupsField(serializers.Field):  # type: ignore[type-arg]
@@ -38,6 +41,11 @@ class GroupsField(serializers.Field):  # type: ignore[type-arg]
         """Show the groups of the row, or of its relation ``of``."""
         super().__init__(**options)  # type: ignore[arg-type]
         self.of = of
+
+    def on_the_wire(self, *, inwards: bool) -> Json:
+        """Describe the field."""
+        del inwards
+        return array({**TEXT, "minLength": 1, "maxLength": LONGEST_GROUP_NAME})
 
     def get_attribute(self, instance: Any) -> Any:  # noqa: ANN401 - a row with groups
         """Return the groups, prefetched where the list did so."""
@@ -89,6 +97,15 @@ class FileReference(serializers.Field):  # type: ignore[type-arg]
         super().__init__(source="*", read_only=True)
         self.field = field
         self.conversion = conversion
+
+    def on_the_wire(self, *, inwards: bool) -> Json:
+        """Describe the field."""
+        del inwards
+        shown = {"uri": LINK, "name": TEXT, "stored": TEXT}
+        if self.conversion:
+            never = {name: nullable(TEXT) for name in ("converted_uri", "converted_stored", "conversion_log_fie")}
+            shown |= {**never, "conversion_state": {**TEXT, "enum": ["NONE"]}}
+        return {**nullable(record(**shown)), "readOnly": True}
 
     def to_representation(self, value: Any) -> Json | None:  # noqa: ANN401 - a portfolio
         """Return the object, or None."""
@@ -206,13 +223,31 @@ class RiskModelForm(OwnedForm):
 IDENTITY = ("supplier_id", "model_id", "version_id")
 
 
+class FactOfFile(serializers.Field):  # type: ignore[type-arg]
+    """What is known of a data file's content; null, and never absent, where it has none."""
+
+    def __init__(self, column: str) -> None:
+        """Show ``column`` of the file."""
+        super().__init__(source="*", read_only=True)
+        self.column = column
+
+    def on_the_wire(self, *, inwards: bool) -> Json:
+        """Describe the field."""
+        del inwards
+        return {**nullable(TEXT), "readOnly": True}
+
+    def to_representation(self, value: DataFile) -> str | None:
+        """Return it, or None."""
+        return getattr(value.file, self.column) if value.file is not None else None
+
+
 class DataFileForm(OwnedForm):
     """What both versions show of a data file."""
 
     file = Link("data_files", "content", of="file")
-    filename = serializers.CharField(source="file.filename", default=None, read_only=True)
-    stored = serializers.CharField(source="file.key", default=None, read_only=True)
-    content_type = serializers.CharField(source="file.content_type", default=None, read_only=True)
+    filename = FactOfFile("filename")
+    stored = FactOfFile("key")
+    content_type = FactOfFile("content_type")
 
     class Meta:
         """The fields, in order."""

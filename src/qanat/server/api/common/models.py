@@ -1,5 +1,6 @@
 """Models: the endpoints that both versions offer."""
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
@@ -9,12 +10,13 @@ from rest_framework.serializers import Serializer
 
 from qanat.server.accounts.access import all_visible, may_write
 from qanat.server.api.common import filters
+from qanat.server.api.common.described import TEXT, Operation, nullable, record
 from qanat.server.api.common.documents import DocumentView
 from qanat.server.api.common.forms import IDENTITY
 from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of
 from qanat.server.files.storage import link_of
 from qanat.server.risk_models.models import RiskModel
-from qanat.server.risk_models.operations import revive, store_settings
+from qanat.server.risk_models.operations import hide, revive, store_settings
 
 
 class Models(ResourceView):
@@ -33,6 +35,13 @@ class ModelList(Models, ListView):
     """``models/``."""
 
     filters = filters.filter_set(RiskModel, filters.MODELS)
+    searched = ("supplier_id", "model_id", "version_id")
+    ordered_by = ("id", *searched, "created", "modified")
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives: a hidden model that comes back is answered by 200."""
+        said = super().operations()
+        return {**said, "post": replace(said["post"], also=(200,))}
 
     def post(self, request: Request) -> Response:
         """Create a model, or bring back a hidden one of the same identity."""
@@ -58,8 +67,7 @@ class ModelDetail(Models, DetailView):
 
     def remove(self, row: RiskModel) -> None:
         """Hide the model."""
-        row.deleted = True
-        row.save(update_fields=["deleted", "modified"])
+        hide(model=row)
 
 
 class ModelSettings(Models, DocumentView):
@@ -77,6 +85,10 @@ class ModelVersions(Models):
 
     names: ClassVar[tuple[str, ...]]
 
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        return {"get": Operation(gives=record(**{name: nullable(TEXT) for name in self.names}))}
+
     def get(self, request: Request, pk: int) -> Response:
         """Return what the worker reported."""
         del request
@@ -86,6 +98,10 @@ class ModelVersions(Models):
 
 class ModelStorage(Models):
     """``models/{id}/storage_links/``."""
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        return {"get": Operation(gives=record(settings_file=nullable(TEXT)))}
 
     def get(self, request: Request, pk: int) -> Response:
         """Return where the settings lie in storage."""
@@ -98,6 +114,10 @@ class ModelDataFiles(Models):
     """``models/{id}/data_files/``."""
 
     data_file_form: ClassVar[type[Serializer[Any]]]
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        return {"get": Operation(gives=self.data_file_form, many=True)}
 
     def get(self, request: Request, pk: int) -> Response:
         """Return the data files."""

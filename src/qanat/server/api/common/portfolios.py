@@ -14,12 +14,13 @@ from rest_framework.serializers import Serializer
 from qanat.server.analyses.operations import delete_portfolio
 from qanat.server.api.common import filters
 from qanat.server.api.common.analyses import start
+from qanat.server.api.common.described import BYTES, DOWNLOAD, MULTIPART, NUMBER, TEXT, Operation, nullable, record
 from qanat.server.api.common.files import FileEndpoint, FileView
 from qanat.server.api.common.parsers import JSONParser
 from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of
-from qanat.server.files.storage import link_of
+from qanat.server.files.storage import key_of, link_of
 from qanat.server.portfolios.models import FILES, OED_FILES, Portfolio
-from qanat.server.portfolios.operations import READERS, attach_currency_rates, attach_oed_file
+from qanat.server.portfolios.operations import READERS, attach_currency_rates, attach_oed_file, attach_stored_files
 from qanat.server.portfolios.requests import FILE_TYPES, request_exposure_run, request_transform, request_validation
 from qanat.server.runs import clock
 
@@ -64,6 +65,8 @@ class PortfolioList(Portfolios, ListView):
     """``portfolios/``."""
 
     filters = filters.filter_set(Portfolio, filters.NAMED)
+    searched = ("name",)
+    ordered_by = ("id", "name", "created", "modified")
 
 
 class PortfolioDetail(Portfolios, DetailView):
@@ -77,10 +80,27 @@ class PortfolioDetail(Portfolios, DetailView):
 class PortfolioStorage(Portfolios):
     """``portfolios/{id}/storage_links/``."""
 
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        links = record(**{field: nullable(TEXT) for field in FILES})
+        given = {"type": "object", "properties": dict.fromkeys(FILES, TEXT), "minProperties": 1}
+        return {"get": Operation(gives=links), "post": Operation(takes=given, gives=links)}
+
     def get(self, request: Request, pk: int) -> Response:
         """Return where the files lie in storage."""
         del request
+        return self._answer(self.one(pk))
+
+    def post(self, request: Request, pk: int) -> Response:
+        """Attach copies of files that are in storage already."""
         row = self.one(pk)
+        links = {field: link for field, link in body_of(request).items() if field in FILES}
+        given = {field: key_of(link) if isinstance(link, str) else link for field, link in links.items()}
+        attach_stored_files(portfolio=row, keys=given, actor=self.actor())
+        return self._answer(row)
+
+    @staticmethod
+    def _answer(row: Portfolio) -> Response:
         return Response({field: link_of(file.key) if (file := getattr(row, field)) else None for field in FILES})
 
 
@@ -92,6 +112,15 @@ class CurrencyFields(serializers.Serializer[Any]):
 
 class ReportingCurrency(Portfolios):
     """``portfolios/{id}/reporting_currency/``."""
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        shown = record(reporting_currency=TEXT)
+        return {
+            "get": Operation(gives=shown),
+            "post": Operation(takes=CurrencyFields, gives=shown),
+            "delete": Operation(gives=shown),
+        }
 
     def get(self, request: Request, pk: int) -> Response:
         """Return the currency."""
@@ -128,6 +157,12 @@ class ReportingCurrency(Portfolios):
 
 class Validate(Portfolios):
     """``portfolios/{id}/validate/``: which files are valid, and the wish to know it anew."""
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        valid = nullable({"type": "boolean"})
+        known = record(**{f"{field.removesuffix('_file')}_validated": valid for field in OED_FILES})
+        return {"get": Operation(gives=known), "post": Operation(gives=known)}
 
     def get(self, request: Request, pk: int) -> Response:
         """Return what the latest validation has found of each file."""
@@ -193,6 +228,11 @@ class ExposureRun(Portfolios, FileView):
     """``portfolios/{id}/exposure_run/``: the losses as a file, and the wish for them."""
 
     endpoint = EXPOSURE_RUN
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        return {"get": DOWNLOAD, "post": Operation(takes=ExposureRunWish, gives=record(message=TEXT))}
+
     http_method_names: Sequence[str] = ("get", "post", "head", "options")
 
     def post(self, request: Request, pk: int) -> Response:
@@ -219,6 +259,12 @@ class ExposureTransform(Portfolios):
 
     parser_classes = (MultiPartParser, FormParser, JSONParser)
 
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        kinds = {**TEXT, "enum": list(FILE_TYPES)}
+        given = record(file_type=kinds, mapping_file=BYTES, transform_file=BYTES)
+        return {"post": Operation(takes=given, takes_type=MULTIPART, gives=record(message=TEXT))}
+
     def post(self, request: Request, pk: int) -> Response:
         """Queue the transform."""
         row = self.one(pk)
@@ -239,6 +285,11 @@ class CreateAnalysis(Portfolios):
     """``portfolios/{id}/create_analysis/``: create an analysis and queue its inputs."""
 
     analysis_form: ClassVar[type[Serializer[Any]]]
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        given = {"type": "object", "properties": {"name": TEXT, "model": NUMBER}, "required": ["name", "model"]}
+        return {"post": Operation(takes=given, gives=self.analysis_form, code=status.HTTP_201_CREATED)}
 
     def post(self, request: Request, pk: int) -> Response:
         """Create and queue; nothing remains where either is refused."""

@@ -16,6 +16,8 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
 from qanat.server.accounts.access import may_write_row, rules_of_groups_hold, visible
+from qanat.server.api.common import filters, lists
+from qanat.server.api.common.described import DELETED, Operation
 from qanat.server.api.common.policy import BY_GROUPS, Endpoint
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
@@ -102,6 +104,10 @@ class ResourceView(Endpoint):
             raise ImproperlyConfigured(message)
         self.one(self.kwargs[self.row_argument])
 
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        raise NotImplementedError
+
     def context(self) -> dict[str, Any]:
         """Return what forms need to know besides the row."""
         return {"request": self.request, "version": self.version, "view": self}
@@ -113,14 +119,26 @@ class ListView(ResourceView):
     list_form: ClassVar[type[Serializer[Any]]]
     detail_form: ClassVar[type[Serializer[Any]]]
     filters: ClassVar[type[FilterSet]]
+    searched: ClassVar[tuple[str, ...]]
+    """The columns in which ``q`` looks."""
+    ordered_by: ClassVar[tuple[str, ...]]
+    """The columns by which ``ordering`` may go; none of them is ever null."""
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        query = (*filters.parameters(self.filters), *lists.parameters(self.ordered_by))
+        return {
+            "get": Operation(gives=self.list_form, many=True, query=query),
+            "post": Operation(takes=self.detail_form, gives=self.detail_form, code=status.HTTP_201_CREATED),
+        }
 
     def get(self, request: Request) -> Response:
-        """Return all rows that the filters leave, ordered by id."""
-        found = self.filters(request.query_params, queryset=self.rows())
-        if not found.is_valid():
-            raise ValidationError({name: [str(e) for e in errors] for name, errors in found.errors.items()})
-        rows = list(found.qs)
-        return Response(self.list_form(rows, many=True, context=self.list_context(rows)).data)
+        """Return all rows that the filters leave, ordered by id; a page of them where ``limit`` is given."""
+        found = filters.filtered(self.filters, request.query_params, rows=self.rows())
+        asked = lists.asked(request.query_params, ordered_by=self.ordered_by)
+        page = lists.page(found, asked=asked, searched=self.searched)
+        shown = self.list_form(page.rows, many=True, context=self.list_context(page.rows)).data
+        return Response(shown, headers=lists.headers(page, request=request))
 
     def list_context(self, rows: list[Any]) -> dict[str, Any]:
         """Return the context for a list, where a form needs to know of all rows at once."""
@@ -139,6 +157,11 @@ class DetailView(ResourceView):
     """``{resource}/{id}/``: read, replace, change, delete."""
 
     detail_form: ClassVar[type[Serializer[Any]]]
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        changed = Operation(takes=self.detail_form, gives=self.detail_form)
+        return {"get": Operation(gives=self.detail_form), "put": changed, "patch": changed, "delete": DELETED}
 
     def get(self, request: Request, pk: int) -> Response:
         """Return the row."""

@@ -8,7 +8,7 @@ from django.urls import path
 from qanat.contract.statuses import RunKind
 from qanat.domain.analysis_status import Event
 from qanat.server.analyses.models import Analysis
-from qanat.server.api.common import analyses, data_files, filters, models, portfolios
+from qanat.server.api.common import analyses, data_files, filters, models, portfolios, setting_templates
 from qanat.server.api.common.files import routes
 from qanat.server.api.v1 import forms
 
@@ -168,6 +168,7 @@ urlpatterns = [
     path("models/<int:pk>/versions/", ModelVersions.as_view()),
     path("models/<int:pk>/storage_links/", ModelStorage.as_view()),
     path("models/<int:pk>/data_files/", ModelDataFiles.as_view()),
+    *setting_templates.routes(ModelDetail),
     path("data_files/", DataFileList.as_view()),
     path("data_files/<int:pk>/", DataFileDetail.as_view()),
     *routes("data_files", DataFileDetail, data_files.ENDPOINTS),

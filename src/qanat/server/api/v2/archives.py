@@ -1,5 +1,6 @@
 """Looking into the archives of an analysis without downloading them."""
 
+from dataclasses import replace
 from pathlib import PurePath
 
 from django.http import Http404
@@ -9,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from qanat.server.api.common.analyses import Analyses
+from qanat.server.api.common.described import DOWNLOAD, TEXT, Operation, Parameter
 from qanat.server.api.common.files import streamed
 from qanat.server.files import archives
 from qanat.server.files.models import StoredFile
@@ -42,6 +44,10 @@ class ArchiveView(Analyses):
 class TarList(ArchiveView):
     """``analyses/{id}/{input,output}_file_tar_list/``."""
 
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        return {"get": Operation(gives=TEXT, many=True)}
+
     def get(self, request: Request, pk: int) -> Response:
         """Return the paths of the files in the archive."""
         del request
@@ -50,6 +56,11 @@ class TarList(ArchiveView):
 
 class TarExtract(ArchiveView):
     """``analyses/{id}/{input,output}_file_tar_extract/?filename=``."""
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        member = Parameter(name="filename", schema=TEXT, about="The path of a file in the archive.", required=True)
+        return {"get": replace(DOWNLOAD, query=(member,))}
 
     def get(self, request: Request, pk: int) -> HttpResponseBase:
         """Stream one file of the archive."""

@@ -1,5 +1,6 @@
 """V2's forms: groups, run modes, priorities, chunks and sub-tasks."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from rest_framework import serializers
@@ -9,6 +10,7 @@ from qanat.domain.step_state import SHOWN_AS
 from qanat.server.accounts.access import priorities_withheld
 from qanat.server.analyses.operations import store_settings
 from qanat.server.api.common import forms
+from qanat.server.api.common.described import ANY_OBJECT, NUMBER, array, record
 from qanat.server.api.common.links import Link, link
 from qanat.server.files import settings_documents
 from qanat.server.risk_models.models import RiskModel
@@ -51,6 +53,10 @@ class Document(serializers.JSONField):
         """Show ``shown``."""
         super().__init__(required=False, write_only=False)
         self.shown = shown
+
+    def on_the_wire(self, *, inwards: bool) -> Json:
+        """Describe the document inwards, the link outwards."""
+        return ANY_OBJECT if inwards else self.shown.on_the_wire(inwards=False)
 
     def get_attribute(self, instance: Any) -> Any:  # noqa: ANN401 - a row
         """Hand the row itself to the link."""
@@ -109,6 +115,40 @@ class DataFile(forms.GroupedForm, forms.DataFileForm):
         fields: ClassVar = [*forms.DataFileForm.Meta.fields, "groups"]
 
 
+STATUS_COUNTS = ("TOTAL_IN_QUEUE", "TOTAL", *(status.value for status in SubTaskStatus))
+
+
+def status_count(counts: queries.SubTaskCounts) -> dict[str, int]:
+    """Return how many sub-tasks have which status, as clients see it."""
+    return {
+        "TOTAL_IN_QUEUE": sum(counts.by_status[status] for status in IN_QUEUE),
+        "TOTAL": counts.total,
+        **{status.value: counts.by_status[status] for status in SubTaskStatus},
+    }
+
+
+class SubTaskCounted(serializers.Field):  # type: ignore[type-arg]
+    """What follows from the counts of an analysis' sub-tasks, which a list counts for all its rows at once."""
+
+    def __init__(self, schema: Json, of: Callable[[queries.SubTaskCounts], Any]) -> None:
+        """Show what ``of`` makes of the counts."""
+        super().__init__(source="*", read_only=True)
+        self.schema = schema
+        self.of = of
+
+    def on_the_wire(self, *, inwards: bool) -> Json:
+        """Describe the field."""
+        del inwards
+        return {**self.schema, "readOnly": True}
+
+    def to_representation(self, value: Any) -> Any:  # noqa: ANN401 - an analysis; JSON
+        """Return it, counting once for the fields of a single analysis."""
+        counted = self.context["sub_task_counts"]
+        if value.pk not in counted:
+            counted |= queries.sub_task_counts([value.pk])
+        return self.of(counted[value.pk])
+
+
 class Analysis(forms.AnalysisForm):
     """An analysis."""
 
@@ -119,6 +159,9 @@ class Analysis(forms.AnalysisForm):
     priority = serializers.IntegerField(min_value=1, max_value=10, required=False)
     chunking_configuration = Link("analyses", "chunking_configuration")
     sub_task_list = Link("analyses", "sub_task_list")
+    sub_task_count = SubTaskCounted(NUMBER, lambda counts: counts.total)
+    sub_task_error_ids = SubTaskCounted(array(NUMBER), lambda counts: counts.error_ids)
+    status_count = SubTaskCounted(record(**dict.fromkeys(STATUS_COUNTS, NUMBER)), status_count)
 
     class Meta(forms.AnalysisForm.Meta):
         """With its run mode, chunks and sub-tasks."""
@@ -132,6 +175,9 @@ class Analysis(forms.AnalysisForm):
             "analysis_chunks",
             "chunking_configuration",
             "sub_task_list",
+            "sub_task_count",
+            "sub_task_error_ids",
+            "status_count",
         ]
         read_only_fields: ClassVar = [
             *forms.AnalysisForm.Meta.read_only_fields,
@@ -173,23 +219,24 @@ class Analysis(forms.AnalysisForm):
             store_settings(analysis=analysis, document=document, actor=self.context["request"].user)
         return analysis
 
-    def to_representation(self, instance: Any) -> Json:  # noqa: ANN401 - an analysis
-        """Add what follows from the sub-tasks."""
-        counts = self.context["sub_task_counts"].get(instance.pk)
-        counts = counts or queries.sub_task_counts([instance.pk])[instance.pk]
-        return {
-            **super().to_representation(instance),
-            "sub_task_count": counts.total,
-            "sub_task_error_ids": counts.error_ids,
-            "status_count": {
-                "TOTAL_IN_QUEUE": sum(counts.by_status[status] for status in IN_QUEUE),
-                "TOTAL": counts.total,
-                **{status.value: counts.by_status[status] for status in SubTaskStatus},
-            },
-        }
-
 
 LOGS = ("output_log", "error_log", "retry_log")
+
+
+class LogLink(Link):
+    """The link to a sub-task's log, where there is one."""
+
+    def __init__(self, log: str) -> None:
+        """Link to ``log``."""
+        super().__init__("analysis-task-statuses", log, of=log)
+
+    def to_representation(self, value: Step) -> str | None:
+        """Return the URL, or None."""
+        return (
+            link(self.context["request"], "v2", self.resource, value.pk, self.name)
+            if getattr(value, self.name)
+            else None
+        )
 
 
 class SubTask(serializers.ModelSerializer[Step]):
@@ -199,10 +246,13 @@ class SubTask(serializers.ModelSerializer[Step]):
     status = serializers.SerializerMethodField()
     queue_name = serializers.CharField(source="queue")
     pending_time = serializers.DateTimeField(source="pending_at")
-    queue_time = serializers.DateTimeField(source="queued_at")
-    start_time = serializers.DateTimeField(source="started_at")
-    end_time = serializers.DateTimeField(source="ended_at")
+    queue_time = serializers.DateTimeField(source="queued_at", allow_null=True, read_only=True)
+    start_time = serializers.DateTimeField(source="started_at", allow_null=True, read_only=True)
+    end_time = serializers.DateTimeField(source="ended_at", allow_null=True, read_only=True)
     retry_count = serializers.IntegerField(source="retries")
+    output_log = LogLink("output_log")
+    error_log = LogLink("error_log")
+    retry_log = LogLink("retry_log")
 
     class Meta:
         """The fields, in order."""
@@ -221,17 +271,9 @@ class SubTask(serializers.ModelSerializer[Step]):
             "end_time",
             "retry_count",
             "resources",
+            *LOGS,
         ]
 
     def get_status(self, step: Step) -> str:
         """Return the status that clients know."""
         return SHOWN_AS[StepState(step.state)].value
-
-    def to_representation(self, instance: Step) -> Json:
-        """Add the links to the logs."""
-        request = self.context["request"]
-        links = {
-            name: link(request, "v2", "analysis-task-statuses", instance.pk, name) if getattr(instance, name) else None
-            for name in LOGS
-        }
-        return {**super().to_representation(instance), **links}

@@ -1,6 +1,7 @@
 """The sub-tasks of a run, and their logs."""
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 import django_filters
 from django.db import transaction
@@ -14,14 +15,18 @@ from rest_framework.response import Response
 
 from qanat.contract.statuses import SubTaskStatus
 from qanat.domain.step_state import SHOWN_AS
+from qanat.server.api.common import lists
 from qanat.server.api.common.analyses import Analyses
+from qanat.server.api.common.described import CLEARED, DOWNLOAD, TEXT, Operation, Parameter
 from qanat.server.api.common.files import empty, text_download
-from qanat.server.api.common.filters import text
+from qanat.server.api.common.filters import filtered, parameters, text
 from qanat.server.api.common.policy import STAFF, Endpoint
 from qanat.server.api.v2 import forms
 from qanat.server.files.storage import storage
 from qanat.server.runs import queries
 from qanat.server.runs.models import Step
+
+STATUS: Final = {**TEXT, "enum": [status.value for status in SubTaskStatus]}
 
 
 def states_shown_as(status: str) -> list[str]:
@@ -41,10 +46,21 @@ class SubTaskList(Analyses):
 
     version = "v2"
 
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        query = (
+            Parameter(name="subtask_status", schema=STATUS),
+            Parameter(name="subtask_slug", schema=TEXT, about="Part of the slug."),
+        )
+        return {"get": Operation(gives=forms.SubTask, many=True, query=query)}
+
     def get(self, request: Request, pk: int) -> Response:
         """Return the sub-tasks of the latest run in execution order."""
         steps = queries.sub_tasks(self.one(pk).pk)
-        if slug := request.query_params.get("subtask_slug"):
+        slug = request.query_params.get("subtask_slug", "")
+        if "\0" in slug:
+            raise ValidationError({"subtask_slug": ["Null characters are not allowed."]})
+        if slug:
             steps = steps.filter(slug__contains=slug.lower())
         if status := request.query_params.get("subtask_status"):
             steps = steps.filter(state__in=states_shown_as(status))
@@ -87,14 +103,30 @@ for _wire, _column in {"name": "name", "slug": "slug", "task_id": "celery_id", "
 class SubTasks(StaffView):
     """``analysis-task-statuses/``."""
 
+    searched = ("name", "slug", "queue")
+    ordered_by = ("id", "name", "slug")
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        query = (*parameters(StepFilters), *lists.parameters(self.ordered_by))
+        return {"get": Operation(gives=forms.SubTask, many=True, query=query)}
+
     def get(self, request: Request) -> Response:
-        """Return all sub-tasks that the filters leave."""
-        rows = StepFilters(request.query_params, queryset=self.rows()).qs
-        return Response(forms.SubTask(rows, many=True, context={"request": request}).data)
+        """Return all sub-tasks that the filters leave; a page of them where ``limit`` is given."""
+        found = filtered(StepFilters, request.query_params, rows=self.rows())
+        asked = lists.asked(request.query_params, ordered_by=self.ordered_by)
+        page = lists.page(found, asked=asked, searched=self.searched)
+        shown = forms.SubTask(page.rows, many=True, context={"request": request}).data
+        return Response(shown, headers=lists.headers(page, request=request))
 
 
 class SubTask(StaffView):
     """``analysis-task-statuses/{id}/``."""
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives: all fields are read-only, so a body is taken and changes nothing."""
+        shown = Operation(gives=forms.SubTask)
+        return {"get": shown, "put": shown, "patch": shown}
 
     def get(self, request: Request, pk: int) -> Response:
         """Return the sub-task; every field is read-only."""
@@ -108,6 +140,10 @@ class SubTaskLog(StaffView):
     """``analysis-task-statuses/{id}/{output,error,retry}_log/``."""
 
     log: str = "output_log"
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        return {"get": replace(DOWNLOAD, gives_type="text/plain"), "delete": CLEARED}
 
     def get(self, request: Request, pk: int) -> HttpResponseBase:
         """Return the log."""

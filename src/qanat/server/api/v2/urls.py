@@ -5,10 +5,10 @@ from django.urls import path
 from qanat.contract.statuses import RunKind
 from qanat.domain.analysis_status import Event
 from qanat.server.analyses.models import Analysis
-from qanat.server.api.common import analyses, data_files, filters, models, options, portfolios
+from qanat.server.api.common import analyses, data_files, filters, models, options, portfolios, setting_templates
 from qanat.server.api.common.documents import OptionsView
 from qanat.server.api.common.files import routes
-from qanat.server.api.v2 import archives, forms, sub_tasks
+from qanat.server.api.v2 import archives, forms, queues, sub_tasks
 
 
 class V2:
@@ -207,6 +207,7 @@ urlpatterns = [
     path("models/<int:pk>/data_files/", ModelDataFiles.as_view()),
     path("models/<int:pk>/chunking_configuration/", ModelChunking.as_view()),
     path("models/<int:pk>/scaling_configuration/", ModelScaling.as_view()),
+    *setting_templates.routes(ModelDetail),
     path("data_files/", DataFileList.as_view()),
     path("data_files/<int:pk>/", DataFileDetail.as_view()),
     *routes("data_files", DataFileDetail, data_files.ENDPOINTS),
@@ -229,6 +230,8 @@ urlpatterns = [
     *_archives("input_file"),
     *_archives("output_file"),
     *routes("analyses", AnalysisDetail, analyses.ENDPOINTS),
+    path("queue/", queues.Queues.as_view()),
+    path("queue-status/", queues.QueueStatus.as_view()),
     path("analysis-task-statuses/", sub_tasks.SubTasks.as_view()),
     path("analysis-task-statuses/<int:pk>/", sub_tasks.SubTask.as_view()),
     *(
