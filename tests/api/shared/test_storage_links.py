@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from qanat.server.files.models import StoredFile
@@ -18,6 +18,12 @@ from tests.factories import make_file, make_group, make_portfolio, make_user
 def empty(user: User) -> Portfolio:
     """A portfolio without files."""
     return make_portfolio(exposed=False, creator=user)
+
+
+def stored(*groups: Group) -> StoredFile:
+    """Return the location file of some portfolio of these groups."""
+    file: StoredFile = make_portfolio(*groups).location_file
+    return file
 
 
 def test_a_link_attaches_a_copy(api: Caller, empty: Portfolio, portfolio: Portfolio) -> None:
@@ -52,6 +58,7 @@ def test_a_link_takes_the_place_of_the_file_before(
 ) -> None:
     before = portfolio.location_file.key
     other = make_file(b"other")
+    make_portfolio(location_file=other)
 
     with django_capture_on_commit_callbacks(execute=True):
         api.post(f"portfolios/{portfolio.pk}/storage_links/", {"location_file": other.key})
@@ -84,7 +91,7 @@ def test_what_cannot_be_followed_is_refused_by_field(
 
 
 def test_a_refused_link_keeps_the_others_back(api: Caller, empty: Portfolio) -> None:
-    links = {"location_file": make_file().key, "accounts_file": "nothing.csv"}
+    links = {"location_file": stored().key, "accounts_file": "nothing.csv"}
 
     answer = api.post(f"portfolios/{empty.pk}/storage_links/", links)
 
@@ -93,7 +100,7 @@ def test_a_refused_link_keeps_the_others_back(api: Caller, empty: Portfolio) -> 
 
 
 def test_a_file_of_another_group_is_as_if_it_were_not_there(version: str, empty: Portfolio) -> None:
-    secret = make_file(groups=[make_group()])
+    secret = stored(make_group())
     owner = Caller(make_user(), version)
 
     refused = owner.post(f"portfolios/{empty.pk}/storage_links/", {"location_file": secret.key})
@@ -117,25 +124,35 @@ def test_a_copy_belongs_to_the_groups_of_its_portfolio(version: str, db: None) -
     member = Caller(make_user(mine, ours), version)
     target = make_portfolio(ours, exposed=False)
 
-    key = make_file(groups=[mine]).key
+    key = stored(mine).key
     link = member.post(f"portfolios/{target.pk}/storage_links/", {"accounts_file": key}).body["accounts_file"]
 
     assert set(StoredFile.objects.get(key=link).groups.all()) == {ours}
 
 
 def test_nothing_is_kept_where_storage_is_full(api: Caller, empty: Portfolio, monkeypatch: pytest.MonkeyPatch) -> None:
-    links = {"location_file": make_file().key, "accounts_file": make_file().key}
-    whole, files = type(storage()).write, StoredFile.objects.count()
-    written: list[str] = []
+    links = {"location_file": stored().key, "accounts_file": stored().key}
+    whole, files = type(storage()).copy, StoredFile.objects.count()
+    copied: list[str] = []
 
-    def write(self: Any, key: str, chunks: Any) -> int:  # noqa: ANN401 - as the port's
-        if written:
+    def copy(self: Any, source: str, target: str) -> int:  # noqa: ANN401 - the storage in use
+        if copied:
             raise StorageFull
-        written.append(key)
-        return whole(self, key, chunks)
+        copied.append(target)
+        return whole(self, source, target)
 
-    monkeypatch.setattr(type(storage()), "write", write)
+    monkeypatch.setattr(type(storage()), "copy", copy)
     answer = api.post(f"portfolios/{empty.pk}/storage_links/", links)
 
     assert (answer.code, StoredFile.objects.count()) == (507, files)
     assert not any(api.get(f"portfolios/{empty.pk}/storage_links/").body.values())
+
+
+def test_a_link_as_it_was_shown_may_be_given_again(api: Caller, empty: Portfolio) -> None:
+    key = stored().key
+    shown = api.post(f"portfolios/{empty.pk}/storage_links/", {"location_file": key}).body["location_file"]
+
+    again = api.post(f"portfolios/{empty.pk}/storage_links/", {"location_file": shown})
+
+    assert again.code == 200
+    assert api.get(f"portfolios/{empty.pk}/storage_links/").body["location_file"] not in {key, shown}

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import transaction
 
-from qanat.server.accounts.access import groups_of_file, visible
+from qanat.server.accounts.access import groups_of_file
 from qanat.server.files.conversion import TYPES, NotConvertible, converted
 from qanat.server.files.models import StoredFile
 from qanat.server.files.operations import (
@@ -25,6 +25,7 @@ from qanat.server.files.operations import (
     store_upload,
 )
 from qanat.server.files.owned import replace_file
+from qanat.server.files.queries import readable_files
 from qanat.server.portfolios.models import FILES, TASK_FILES, Portfolio
 from qanat.server.runs import cancellation
 from qanat.server.runs import models as runs
@@ -150,7 +151,7 @@ def attach_stored_files(*, portfolio: Portfolio, keys: Mapping[str, Any], actor:
     if not given:
         raise LinksRefused({"non_field_errors": [f"Give the key in storage of at least one of {', '.join(FILES)}."]})
     asked = [key for key in given.values() if isinstance(key, str) and KEY.fullmatch(key)]
-    readable = {file.key: file for file in visible(StoredFile.objects.filter(key__in=asked), actor=actor)}
+    readable = {file.key: file for file in readable_files(actor).filter(key__in=asked)}
     if errors := {field: [reason] for field, key in given.items() if (reason := _unlinked(key, readable))}:
         raise LinksRefused(errors)
     copies: dict[str, StoredFile] = {}
