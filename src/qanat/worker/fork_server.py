@@ -133,6 +133,10 @@ class Forked:
         code, cpu, memory = ENDED.unpack(self._hear(ENDED.size))
         return Ended(exit_code=code, cpu_seconds=cpu, peak_memory_bytes=memory)
 
+    def fileno(self) -> int:
+        """Return the descriptor that becomes readable when the program has ended."""
+        return self._connection.fileno()
+
     def stop(self) -> Ended:
         """Let go of the program, which thereupon ends, and wait for that.
 
@@ -161,7 +165,7 @@ class Forked:
 class ForkServer:
     """Forks a program for each order until nobody needs it any more."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it serves, for whom, and how long
         self,
         source: socket.socket,
         take: Take,
@@ -169,8 +173,11 @@ class ForkServer:
         *,
         lifeline: tuple[int, ...] = (),
         own_sessions: bool,
+        killed: Callable[[], object] = lambda: None,
     ) -> None:
         """Take orders from ``source``, until it closes or one of the descriptors ``lifeline`` does.
+
+        ``killed`` is called when a fork was killed from outside.
 
         Each fork leads a session where ``own_sessions`` is true; when it has to end, its session ends with it.
         """
@@ -179,6 +186,7 @@ class ForkServer:
         self._programs = programs
         self._lifeline = lifeline
         self._own_sessions = own_sessions
+        self._killed = killed
         self._children: dict[int, socket.socket] = {}
         self._alive, self._held = os.pipe()
         self._woken, self._wake = os.pipe()
@@ -219,6 +227,8 @@ class ForkServer:
                 os._exit(1)  # Not one of the forks: a process that this one shares its life with.
             with self._children.pop(pid) as connection, contextlib.suppress(OSError):
                 connection.sendall(ENDED.pack(code, cpu, used.ru_maxrss * RSS_UNIT))
+            if code == -signal.SIGKILL:
+                self._killed()
 
     def _answer(self) -> None:
         """Fork a program for the next order."""

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from qanat.contract import tasks
-from qanat.worker import shims
+from qanat.worker import processes, shims
 from qanat.worker.fork_server import ForkServer, Lifeline, take_from_listener
 
 NEEDS_TOOLS: Final = frozenset({tasks.RUN_ANALYSIS, tasks.GENERATE_LOSSES_CHUNK, tasks.GENERATE_LOSSES_OUTPUT})
@@ -112,7 +112,9 @@ def listen(directory: Path, name: str) -> socket.socket:
 def serve(listener: socket.socket, tools: Tools, *, lifeline: tuple[int, ...]) -> NoReturn:
     """Fork a tool for each shim that calls, until one of the descriptors ``lifeline`` becomes readable."""
     programs = {name: functools.partial(_run, tool) for name, tool in tools.items()}
-    ForkServer(listener, take_from_listener, programs, lifeline=lifeline, own_sessions=False).serve()
+    # Of a pipeline with a tool killed, others may wait for ever for it to open its end of a pipe: the step is lost.
+    killed = processes.kill_own_session
+    ForkServer(listener, take_from_listener, programs, lifeline=lifeline, own_sessions=False, killed=killed).serve()
 
 
 def load(names: Collection[str] | None = None) -> Tools:

@@ -52,9 +52,13 @@ class FromZygote:
     def wait(self) -> Ended:
         """Wait for its end; the CPU time is its own and that of its tools."""
         try:
-            ended = self._runner.wait()
             if self._tools is None:
-                return ended
+                return self._runner.wait()
+            first, _, _ = select.select([self._runner, self._tools], [], [])
+            if self._runner not in first:
+                logger.warning("The server of the step's tools is gone, and with it the step")
+                return LOST
+            ended = self._runner.wait()
             tools = self._tools.stop()
         except ServerGone:
             logger.warning("The zygote is gone, and with it the step that it ran")
