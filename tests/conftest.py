@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import gc
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -45,6 +46,13 @@ def eventually() -> Callable[[Callable[[], object]], None]:
             time.sleep(0.02)
 
     return wait
+
+
+@pytest.fixture(scope="module")
+def leaks_of_others() -> Iterator[None]:
+    """Drop what a library left open while the module's own filters hold, lest a later test is blamed for it."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ pytestmark = [
     pytest.mark.timeout(900),
     pytest.mark.xdist_group("platform"),
     # The client does not close the files that it uploads.
+    pytest.mark.usefixtures("leaks_of_others"),
     pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
     pytest.mark.filterwarnings("ignore:Exception ignored in. <_io.FileIO:pytest.PytestUnraisableExceptionWarning"),
 ]

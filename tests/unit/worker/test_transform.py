@@ -19,6 +19,7 @@ transform:
 SOURCE = "ID,Value\nx1,100\nxé2,250\n"
 # ods-tools leaves its source open where it gives up.
 pytestmark = [
+    pytest.mark.usefixtures("leaks_of_others"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
