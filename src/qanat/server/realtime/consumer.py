@@ -28,8 +28,8 @@ async def application(scope: Message, receive: Receive, send: Send) -> None:
     if scope["type"] != "websocket":
         return
     await receive()
-    credentials = dict(scope["headers"]).get(b"authorization", b"")
-    user = await sync_to_async(user_of)(credentials)
+    headers = {name.decode("latin-1"): value.decode(errors="replace") for name, value in scope["headers"]}
+    user = await sync_to_async(user_of)(headers)
     if not scope["path"].endswith(PATH) or user is None:
         await send({"type": "websocket.close", "code": REFUSED})
         return
