@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.http.request import split_domain_port, validate_host
-from rest_framework.authentication import BaseAuthentication, BasicAuthentication
+from rest_framework.authentication import BaseAuthentication, BasicAuthentication, SessionAuthentication
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -77,6 +77,15 @@ class Everybody(BaseAuthentication):
             message = "Logging in is disabled on this server, so it takes nothing from pages of other sites."
             raise PermissionDenied(message)
         return ensure_somebody(), None
+
+
+def ways_in() -> list[type[BaseAuthentication]]:
+    """Return how users may prove who they are on this server."""
+    if settings.QANAT.api_auth_type == "disabled":
+        return [Everybody]
+    if settings.QANAT.through_provider:
+        return [ProviderBearer, SessionAuthentication]
+    return [Basic, Bearer, SessionAuthentication]
 
 
 class Undeclared(BasePermission):

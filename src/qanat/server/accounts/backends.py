@@ -13,7 +13,7 @@ from qanat.server.accounts.throttle import address_of, attempt
 class Passwords(ModelBackend):
     """Django's users with their passwords."""
 
-    def authenticate(  # type: ignore[override] # as Django's own does, and as its views call it
+    def authenticate(
         self,
         request: HttpRequest | None,
         username: str | None = None,

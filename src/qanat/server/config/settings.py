@@ -116,27 +116,13 @@ def _database(url: str) -> dict[str, Any]:
 
 DATABASES = {"default": _database(QANAT.database_url)}
 
-PROOFS = {
-    "simple": [
-        "qanat.server.accounts.authentication.Basic",
-        "qanat.server.accounts.authentication.Bearer",
-        "rest_framework.authentication.SessionAuthentication",
-    ],
-    "provider": [
-        "qanat.server.accounts.authentication.ProviderBearer",
-        "rest_framework.authentication.SessionAuthentication",
-    ],
-    "disabled": ["qanat.server.accounts.authentication.Everybody"],
-}
-"""How users prove who they are, by how they log in."""
-
 REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": (
         "qanat.server.api.common.parsers.JSONParser",
         "rest_framework.parsers.FormParser",
         "rest_framework.parsers.MultiPartParser",
     ),
-    "DEFAULT_AUTHENTICATION_CLASSES": PROOFS["provider" if QANAT.through_provider else QANAT.api_auth_type],
+    "DEFAULT_AUTHENTICATION_CLASSES": [],  # our own views ask `accounts.authentication.ways_in`
     "DEFAULT_PERMISSION_CLASSES": ["qanat.server.accounts.authentication.Undeclared"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "qanat.server.api.common.negotiation.AlwaysJson",

@@ -38,6 +38,11 @@ TOKENS: Final[Json] = {
     "required": ["access_token", "token_type", "expires_in"],
 }
 DISABLED: Final = "Every log-in flow is disabled on this server: it takes requests without credentials."
+NO_PASSWORDS: Final = (
+    "The username and password flow is disabled on this server: log in at its identity provider, or send client_id and "
+    "client_secret."
+)
+NO_CLIENTS: Final = "The client credentials flow is disabled on this server: log in with username and password."
 REFUSALS: Final = (401, 429, 503)
 CREDENTIALS: Final[Json] = {
     "oneOf": [record(username=TEXT, password=TEXT), record(client_id=TEXT, client_secret=TEXT)],
@@ -101,19 +106,12 @@ class AccessToken(TokenView):
                     lambda: _client_tokens(*client), account=f"client {client[0]}", secret=client[1]
                 )
             if user:
-                raise ValidationError(
-                    [
-                        "The username and password flow is disabled on this server: log in at its identity provider, or "
-                        "send client_id and client_secret."
-                    ]
-                )
+                raise ValidationError([NO_PASSWORDS])
             raise ValidationError(["Send client_id and client_secret."])
         if user:
             return self._of_ours(request, *user)
         if client:
-            raise ValidationError(
-                ["The client credentials flow is disabled on this server: log in with username and password."]
-            )
+            raise ValidationError([NO_CLIENTS])
         raise ValidationError(["Send username and password."])
 
     def _of_ours(self, request: Request, username: str, password: str) -> Response:
