@@ -21,6 +21,8 @@ from django.conf import settings
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from qanat.server.config.environment import ServerSettings
+
 logger = logging.getLogger(__name__)
 
 TIMEOUT: Final = httpx.Timeout(10, connect=5)
@@ -211,7 +213,7 @@ class Provider:
 
 def provider() -> Provider:
     """Return the provider that the settings name."""
-    return _provider(_setup())
+    return _provider(setup_of(settings.QANAT))
 
 
 @lru_cache(maxsize=8)
@@ -219,8 +221,8 @@ def _provider(setup: Setup) -> Provider:
     return Provider(setup)
 
 
-def _setup() -> Setup:
-    server = settings.QANAT
+def setup_of(server: ServerSettings) -> Setup:
+    """Return what the settings say of the provider."""
     base = server.oidc_endpoint.rstrip("/")
     ending = ""
     if server.api_auth_type == "keycloak":
