@@ -4,7 +4,6 @@ import socket
 
 import django
 import uvicorn
-from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.core.management import call_command
 
@@ -19,6 +18,7 @@ from tests.identity_provider import (
     SECRET,
     TERSE,
 )
+from tests.identity_provider.settings import FOLDER
 
 
 def populate() -> None:
@@ -50,7 +50,7 @@ def serve() -> None:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         config = uvicorn.Config(get_asgi_application(), lifespan="off", ws="none")
-        address = settings.FOLDER / "address"
+        address = FOLDER / "address"
         written = address.with_suffix(".part")
         written.write_text(f"http://127.0.0.1:{listener.getsockname()[1]}")
         written.rename(address)

@@ -31,7 +31,8 @@ def is_complete(claims: Mapping[str, Any]) -> bool:
 
 def is_service_account(claims: Mapping[str, Any]) -> bool:
     """Return whether a programme rather than a person has logged in; the provider says so by a claim of its own."""
-    return claims.get("is_service_account") in {True, "true"}
+    said = claims.get("is_service_account")
+    return said is True or said == "true"
 
 
 def person_of(claims: Mapping[str, Any]) -> Person:

@@ -152,7 +152,12 @@ def test_what_a_token_does_not_say_the_provider_is_asked_for_once_a_token(
     token = Browser(provider).tokens()["access_token"]
     asked = []
     userinfo = providers.Provider.userinfo
-    monkeypatch.setattr(providers.Provider, "userinfo", lambda self, of: asked.append(of) or userinfo(self, of))
+
+    def counted(self: providers.Provider, of: str) -> dict[str, Any]:
+        asked.append(of)
+        return userinfo(self, of)
+
+    monkeypatch.setattr(providers.Provider, "userinfo", counted)
 
     settings.QANAT = settings.QANAT.model_copy(update={"oidc_client_name": "qanat"})
     codes = [ask(token).code for _ in range(3)]

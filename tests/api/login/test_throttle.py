@@ -2,6 +2,7 @@
 
 import base64
 import datetime as dt
+from itertools import count, pairwise
 
 import pytest
 from django.contrib.auth.models import User
@@ -50,6 +51,7 @@ class Clock:
     def __init__(self) -> None:
         """Begin now."""
         self.now = clock.now()
+        self._passwords = count()
 
     def passes(self, seconds: float) -> None:
         """Let it pass."""
@@ -59,7 +61,10 @@ class Clock:
         """Fail to log in, or return how many seconds there are to wait first."""
         try:
             tried = attempt(
-                account=account, password=password or f"{self.now} {account}", address=address, now=self.now
+                account=account,
+                password=password or f"guess {next(self._passwords)}",
+                address=address,
+                now=self.now,
             )
         except TooManyAttempts as refusal:
             return refusal.retry_after
@@ -176,7 +181,7 @@ def test_waits_grow_and_end(time: Clock) -> None:
         assert time.fail() == 0
 
     assert waits[0] == 2
-    assert all(later > earlier for earlier, later in zip(waits, waits[1:], strict=False) if earlier < 50)
+    assert all(later > earlier for earlier, later in pairwise(waits) if earlier < 50)
     assert max(waits) <= ACCOUNT.longest_seconds
 
 

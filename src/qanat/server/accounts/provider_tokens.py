@@ -34,7 +34,7 @@ ALGORITHMS: Final = (
 REGISTRY: Final = JWSRegistry(algorithms=ALGORITHMS, strict_check_header=False)
 CLOCK_SECONDS: Final = 30
 """By which the provider's clock and ours may differ."""
-OTHER_KINDS: Final = {"ID", "Refresh", "Offline", "Logout"}
+OTHER_KINDS: Final = ("ID", "Refresh", "Offline", "Logout")
 """What Keycloak signs besides access tokens (claim ``typ``)."""
 
 Claims = Mapping[str, Any]
@@ -57,7 +57,7 @@ def access_claims(provider: Provider, token: str) -> Claims:
         raise TokenRefused(message)
     client = provider.setup.client
     # Keycloak names whom a token was issued to (azp), and an audience only where a mapper adds one.
-    if client not in _audience(claims) and client not in {claims.get("azp"), claims.get("client_id")}:
+    if client not in _audience(claims) and client not in (claims.get("azp"), claims.get("client_id")):
         message = f"This token is for somebody else: its audience (claim 'aud') must have '{client}'."
         raise TokenRefused(message)
     return claims
@@ -105,7 +105,7 @@ def _verified(provider: Provider, token: str) -> tuple[Claims, Claims]:
     except ExpiredTokenError:
         message = "The token has expired: get a new one."
         raise TokenRefused(message) from None
-    except (JoseError, ValueError, TypeError) as error:
+    except (JoseError, ValueError, TypeError, RecursionError) as error:
         message = f"The token is not one of the identity provider's: {error}"
         raise TokenRefused(message) from error
     return decoded.header, decoded.claims
