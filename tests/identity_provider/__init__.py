@@ -28,6 +28,8 @@ CALLBACK: Final = "https://qanat.example/api/oidc/callback/"
 OTHER_CALLBACK: Final = "https://ui.example/after"
 PASSWORD: Final = "password of everybody"
 GROUPS: Final = {"anna": ["/analysts"], "boss": ["/admin", "/analysts"], "loner": []}
+HOST: Final = "provider.example"
+"""A name to which its certificate may be made out; it leads nowhere."""
 START_SECONDS: Final = 60
 
 
@@ -88,13 +90,14 @@ class IdentityProvider:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[IdentityProvider]:
-    """Run a provider whose data lie in ``folder``."""
+def running(folder: Path, *, certificate: Path | None = None) -> Iterator[IdentityProvider]:
+    """Run a provider whose data lie in ``folder``; with a certificate (and its key) it speaks TLS."""
     key = RSAKey.generate_key(2048)
     address = folder / "address"
     environment = {
         **os.environ,
         "IDENTITY_PROVIDER_FOLDER": str(folder),
+        "IDENTITY_PROVIDER_CERTIFICATE": str(certificate or ""),
         "IDENTITY_PROVIDER_KEY": key.as_pem(private=True).decode(),
         "OAUTHLIB_INSECURE_TRANSPORT": "1",  # it is on this machine
         "DJANGO_SETTINGS_MODULE": "tests.identity_provider.settings",

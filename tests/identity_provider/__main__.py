@@ -18,7 +18,7 @@ from tests.identity_provider import (
     SECRET,
     TERSE,
 )
-from tests.identity_provider.settings import FOLDER
+from tests.identity_provider.settings import CERTIFICATE, FOLDER
 
 
 def populate() -> None:
@@ -49,10 +49,10 @@ def serve() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        config = uvicorn.Config(get_asgi_application(), lifespan="off", ws="none")
+        config = uvicorn.Config(get_asgi_application(), lifespan="off", ws="none", ssl_certfile=CERTIFICATE or None)
         address = FOLDER / "address"
         written = address.with_suffix(".part")
-        written.write_text(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        written.write_text(f"{'https' if CERTIFICATE else 'http'}://127.0.0.1:{listener.getsockname()[1]}")
         written.rename(address)
         uvicorn.Server(config).run(sockets=[listener])
 

@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 
 FOLDER = Path(os.environ["IDENTITY_PROVIDER_FOLDER"])
+CERTIFICATE = os.environ["IDENTITY_PROVIDER_CERTIFICATE"]
 SECRET_KEY = "of a provider that lives for a test"
-ALLOWED_HOSTS = ["127.0.0.1"]
+ALLOWED_HOSTS = ["127.0.0.1", "provider.example"]
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -142,7 +142,7 @@ class Callback(TokenView):
         code = _code(given)
         target = given.get("redirect_uri", _callback())
         if target != _callback() and not _is_listed(target):
-            message = f"'{target}' is not listed in QANAT_OIDC_REDIRECT_ORIGINS."
+            message = "This address is not listed in QANAT_OIDC_REDIRECT_ORIGINS."
             raise ValidationError({"redirect_uri": [message]})
         verifier, nonce = given.get("code_verifier"), given.get("nonce")
         return self.of_provider(lambda: _exchange(code=code, redirect_uri=target, code_verifier=verifier, nonce=nonce))
