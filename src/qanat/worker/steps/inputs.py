@@ -33,14 +33,14 @@ def prepare_params(job: StepJob) -> None:
 def pre_analysis(job: StepJob) -> None:
     """G2: run the model's hook, if it has one."""
     if (prepared := _prepare(job)) is not None:
-        job.outputs[labels.PREPARED_EXPOSURE] = archives.pack(prepared, job.out / "prepared_exposure.tar.gz")
+        job.outputs[labels.PREPARED_EXPOSURE] = archives.pack(prepared, job.out / "prepared_exposure.tar")
 
 
 def keys_chunk(job: StepJob) -> None:
     """G3: look up the keys of one slice of the locations."""
     folder = job.work / "keys"
     job.facts["locations"] = _look_up(job, folder, index=job.index, count=job.count)
-    job.outputs[labels.chunk(labels.KEYS_CHUNK, job.index)] = archives.pack(folder, job.out / "keys.tar.gz")
+    job.outputs[labels.chunk(labels.KEYS_CHUNK, job.index)] = archives.pack(folder, job.out / "keys.tar")
 
 
 def collect_keys(job: StepJob) -> None:
@@ -58,7 +58,7 @@ def collect_keys(job: StepJob) -> None:
         _concatenate([folder / name for folder in folders], whole / name)
     job.facts["locations"] = sum(json.loads((folder / SUMMARY).read_text())["locations"] for folder in folders)
     _require_all(job, whole)
-    job.outputs[labels.KEYS] = archives.pack(whole, job.out / "keys_data.tar.gz")
+    job.outputs[labels.KEYS] = archives.pack(whole, job.out / "keys_data.tar")
 
 
 def write_files(job: StepJob) -> None:
