@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from qanat.contract import labels
+from qanat.contract import formats, labels
 from qanat.worker import archives
 from qanat.worker.kernel import oed_files
 from qanat.worker.kernel.port import ExposureRefused, InputsJob, KernelError, NoKeys
@@ -22,7 +22,6 @@ REPORTS: Final = {
     labels.SUMMARY_LEVELS: "exposure_summary_levels.json",
 }
 EXPOSURE: Final = (labels.LOCATION, labels.ACCOUNTS, labels.REINSURANCE_INFO, labels.REINSURANCE_SCOPE)
-PARQUET_MAGIC: Final = b"PAR1"
 
 
 def prepare_params(job: StepJob) -> None:
@@ -181,7 +180,7 @@ def _check_readable(label: str, path: Path) -> None:
     if not head:
         message = f"The {what} file is empty. Upload one with a header and at least one row."
         raise ExposureRefused(message)
-    if path.suffix == ".parquet" and head != PARQUET_MAGIC:
+    if path.suffix == ".parquet" and head != formats.PARQUET:
         message = f"The {what} file was uploaded as parquet but is none. Upload it with the type that it has."
         raise ExposureRefused(message)
     try:
