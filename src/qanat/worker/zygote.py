@@ -26,6 +26,7 @@ def main(steps: int, tools: int) -> NoReturn:
     for_steps = socket.socket(fileno=steps)
     light = tool_server.load(tool_server.LIGHT)
     numba_cache.load_all(packages={tool_server.DISTRIBUTION})
+    numba_cache.know_types()
     this = os.getpid()
     if os.fork() == 0:
         for_tools.close()
@@ -35,7 +36,7 @@ def main(steps: int, tools: int) -> NoReturn:
     def serve_tools(lifeline: Lifeline) -> None:
         tool_server.serve(socket.socket(fileno=os.dup(0)), light, lifeline=lifeline.descriptors)
 
-    ForkServer(for_tools, take_from_parent, {SERVE_TOOLS: serve_tools}, own_sessions=True).serve()
+    ForkServer(for_tools, take_from_parent, {SERVE_TOOLS: serve_tools}, own_sessions=True).serve(lasting=True)
 
 
 def _serve_steps(control: socket.socket, *, parent: int) -> NoReturn:
@@ -50,7 +51,8 @@ def _serve_steps(control: socket.socket, *, parent: int) -> NoReturn:
         return runner.main(Path(sys.argv[1]), lifeline=lifeline, tools=tools)
 
     control.sendall(PID.pack(os.getpid()))
-    ForkServer(control, take_from_parent, {RUN_STEP: run_step}, lifeline=(parent,), own_sessions=True).serve()
+    server = ForkServer(control, take_from_parent, {RUN_STEP: run_step}, lifeline=(parent,), own_sessions=True)
+    server.serve(lasting=True)
 
 
 if __name__ == "__main__":
