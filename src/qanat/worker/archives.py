@@ -11,7 +11,7 @@ import shutil
 import tarfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO, Final, Self
 
@@ -86,13 +86,12 @@ def unpack(archive_path: Path, directory: Path) -> None:
 
 @contextmanager
 def _new(target: Path) -> Iterator[tarfile.TarFile]:
-    with target.open("wb") as stream:
-        if target.suffix == ".tar":
-            with tarfile.open(fileobj=stream, mode="w") as archive:
-                yield archive
-        else:
-            with _Sections(stream) as sections, tarfile.open(fileobj=sections, mode="w") as archive:  # type: ignore[call-overload]
-                yield archive
+    with (
+        target.open("wb") as stream,
+        nullcontext(stream) if target.suffix == ".tar" else _Sections(stream) as sink,
+        tarfile.open(fileobj=sink, mode="w") as archive,  # type: ignore[call-overload]
+    ):
+        yield archive
 
 
 class _Sections:

@@ -193,14 +193,17 @@ class ForkServer:
         os.set_blocking(self._woken, False)
         os.set_blocking(self._wake, False)
 
-    def serve(self, *, lasting: bool = False) -> NoReturn:
+    def serve(self, *, lasting: bool = False, announce: Callable[[], object] = lambda: None) -> NoReturn:
         """Serve, and end this process when there is nobody left to serve.
 
-        ``lasting``: it serves for long, so that what makes its forks quicker may take a moment.
+        Args:
+            lasting: it serves for long, so that what makes its forks quicker may take a moment.
+            announce: called when nothing but orders is left to be done.
         """
         _settle()
         if lasting:
             huge_pages.collapse()
+        announce()
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake)
         selector = selectors.DefaultSelector()

@@ -50,9 +50,12 @@ def _serve_steps(control: socket.socket, *, parent: int) -> NoReturn:
     def run_step(lifeline: Lifeline) -> int:
         return runner.main(Path(sys.argv[1]), lifeline=lifeline, tools=tools)
 
-    control.sendall(PID.pack(os.getpid()))
+    def send_word() -> None:
+        control.sendall(PID.pack(os.getpid()))
+
     server = ForkServer(control, take_from_parent, {RUN_STEP: run_step}, lifeline=(parent,), own_sessions=True)
-    server.serve(lasting=True)
+    # Only now, for how much memory it has then is what it is later compared with.
+    server.serve(lasting=True, announce=send_word)
 
 
 if __name__ == "__main__":
