@@ -3,7 +3,7 @@
 import http.client
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import httpx
 import psutil
@@ -116,13 +116,14 @@ def test_a_large_body_of_somebody_unknown_is_read_but_not_kept(live: Live, large
     assert psutil.Process(live.pid).children()[0].io_counters().write_bytes - before < MIB
 
 
-def in_session(live: Live) -> httpx.Client:
-    """Return a browser on this machine, in which somebody has logged in on the page for it."""
-    browser = httpx.Client(base_url=live.url, timeout=60)
-    browser.get("auth/login/")
-    form = {"username": "admin", "password": PASSWORD, "csrfmiddlewaretoken": browser.cookies["csrftoken"]}
-    assert browser.post("auth/login/", data=form).status_code == 302
-    return browser
+@contextmanager
+def in_session(live: Live) -> Iterator[httpx.Client]:
+    """Yield a browser on this machine, in which somebody has logged in on the page for it."""
+    with httpx.Client(base_url=live.url, timeout=60) as browser:
+        browser.get("auth/login/")
+        form = {"username": "admin", "password": PASSWORD, "csrfmiddlewaretoken": browser.cookies["csrftoken"]}
+        assert browser.post("auth/login/", data=form).status_code == 302
+        yield browser
 
 
 def test_a_browser_with_a_session_sends_a_large_body(live: Live) -> None:
