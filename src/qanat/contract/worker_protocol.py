@@ -23,12 +23,20 @@ POST     workers/steps/{id}/release/                    {} -> {}                
 ``hello`` and ``claim`` carry the workers' shared key as ``Authorization: Worker <key>``; everything after a claim
 carries the step token as ``Authorization: Step <token>``. 5xx and connection errors are tried again by the worker
 until its lease has run out.
+
+Most files of most steps are small, and a request costs more than a small file does: what is no larger than
+``SMALL_BYTES`` comes with the answer to the claim and goes with the commit or failure, in base64, as does the end of
+the log. Only larger ones are requests of their own.
 """
 
 from typing import Any, Final, Literal, NotRequired, TypedDict
 
 WORKER_KEY_SCHEME: Final = "Worker"
 STEP_TOKEN_SCHEME: Final = "Step"  # noqa: S105 - the scheme's name, not a token
+
+SMALL_BYTES: Final = 2**16
+MOST_ALONG_BYTES: Final = 2**20
+"""Of small files, how much at most goes along with one claim, commit or failure; the rest goes as if it were large."""
 
 HeartbeatVerdict = Literal["continue", "cancel", "drain", "lost"]
 
@@ -65,6 +73,8 @@ class InputFile(TypedDict):
     """The user's or the producing step's name for it: a label for people, its suffix tells the format."""
     content_type: str
     size: NotRequired[int]
+    content: NotRequired[str]
+    """Of a small file, in base64; what has none is to be fetched."""
 
 
 class StepSpec(TypedDict):
@@ -132,20 +142,45 @@ class OutputFile(TypedDict):
     size: int
 
 
-class Commit(TypedDict):
-    """The step succeeded."""
+class SmallOutput(TypedDict):
+    """An output that goes along."""
+
+    label: str
+    filename: str
+    content: str
+    """In base64."""
+
+
+class LogPiece(TypedDict):
+    """The end of the attempt's log."""
+
+    offset: int
+    """Where it begins, in bytes."""
+    content: str
+    """In base64."""
+
+
+class LastWord(TypedDict):
+    """What both ends of an attempt have in common."""
 
     fence: int
     outputs: list[OutputFile]
-    result: dict[str, Any]
-    """Facts for later steps and for the analysis, such as ``{"keys": 10, "keys_errors": 0}``."""
+    """Those stored before; of a failed attempt whatever could be saved: partial input archive, keys errors, logs."""
+    small_outputs: NotRequired[list[SmallOutput]]
+    log: NotRequired[LogPiece]
     resources: Resources | None
 
 
-class Failure(TypedDict):
+class Commit(LastWord):
+    """The step succeeded."""
+
+    result: dict[str, Any]
+    """Facts for later steps and for the analysis, such as ``{"keys": 10, "keys_errors": 0}``."""
+
+
+class Failure(LastWord):
     """The attempt failed."""
 
-    fence: int
     failure_class: str
     """A value of ``contract.statuses.FailureClass``."""
     message: str
@@ -153,9 +188,6 @@ class Failure(TypedDict):
     traceback: str
     exit_code: int | None
     signal: int | None
-    resources: Resources | None
-    outputs: list[OutputFile]
-    """Whatever could be saved: partial input archive, keys errors, logs."""
     no_keys: NotRequired[bool]
     """True where no location found a key: the analysis ends in INPUTS_GENERATION_NO_KEYS."""
 

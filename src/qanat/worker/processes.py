@@ -98,20 +98,21 @@ def end(
     def alive() -> list[psutil.Process]:
         return members(sessions, directory=directory)
 
-    _signal(alive(), signal.SIGTERM)
-    if _gone_by(clock() + grace_seconds, alive, clock):
-        return True
-    _signal(alive(), signal.SIGKILL)
-    return _gone_by(clock() + grace_seconds, alive, clock)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if not (left := alive()):
+            return True
+        _signal(left, number)
+        if _gone_by(clock() + grace_seconds, alive, clock):
+            return True
+    return False
 
 
 def _works_in(process: psutil.Process, directory: Path) -> bool:
     """Say whether a process of our own user has its working directory, or its temporary files, in a directory."""
-    if process.uids().real != os.getuid():
+    places = (process.cwd(), process.environ().get("TMPDIR"))
+    if not any(place and Path(place).is_relative_to(directory) for place in places):
         return False
-    return any(
-        place and Path(place).is_relative_to(directory) for place in (process.cwd(), process.environ().get("TMPDIR"))
-    )
+    return process.uids().real == os.getuid()
 
 
 def _signal(alive: list[psutil.Process], number: signal.Signals) -> None:

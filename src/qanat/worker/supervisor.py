@@ -17,36 +17,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from qanat.contract import labels, tasks
 from qanat.contract.statuses import FailureClass
-from qanat.contract.worker_protocol import Claim, Commit, Failure, Heartbeat, OutputFile, Resources, StepSpec
-from qanat.worker import exposure_files, memory, processes, shims, tool_server
+from qanat.contract.worker_protocol import SMALL_BYTES, Claim, Commit, Failure, Heartbeat, Resources, StepSpec
+from qanat.worker import memory, processes, shims, tool_server
 from qanat.worker.identity import ModelIdentity
 from qanat.worker.run_dir import DISK_IS_FULL, PROGRESS, RESULT, RunDir
 from qanat.worker.runner_spec import RunnerSpec
 from qanat.worker.runners import Runners, runner_environment
 from qanat.worker.server import BEATS_PER_LEASE, Refused, Server, ServerAway
 from qanat.worker.settings import WorkerSettings
+from qanat.worker.transfer import Brought, Transfer
 
 logger = logging.getLogger(__name__)
 
-EXPOSURE_NAMES: Final = {
-    labels.LOCATION: "location",
-    labels.ACCOUNTS: "account",
-    labels.REINSURANCE_INFO: "reinsinfo",
-    labels.REINSURANCE_SCOPE: "reinsscope",
-    labels.CURRENCY: "currency_conversion",
-    labels.SETTINGS: "analysis_settings",
-}
-TRACEBACKS: Final = {
-    tasks.GENERATE_INPUT: (labels.INPUT_TRACEBACK, "generation_traceback.txt"),
-    tasks.RUN_ANALYSIS: (labels.RUN_TRACEBACK, "run_traceback.txt"),
-}
-"""V1 has one step a phase, and its log is the phase's traceback file. In V2 the server joins the logs of all steps."""
 LITTLE_ROOM_BYTES: Final = 2**20
 LOG_TAIL_BYTES: Final = 8_000
-LOG_PIECE_BYTES: Final = 512 * 2**10
-MEASURE_EVERY_SECONDS: Final = 1.0
+SHORTEST_PAUSE_SECONDS: Final = 1.0
+"""Between two looks at what an attempt uses."""
+PAUSE_FOR_EACH_SECOND: Final = 50
+"""So many times as long as a look took, so that looking takes a fiftieth of a core, whatever the number of processes."""
 
 
 @dataclass
@@ -55,6 +44,7 @@ class Attempt:
 
     spec: StepSpec
     run_dir: RunDir
+    files: Transfer
     sessions: Collection[int] = ()
     """Of the runner, and of the server of its tools: all that the step starts."""
     ended: threading.Event = field(default_factory=threading.Event)
@@ -68,7 +58,6 @@ class Attempt:
     peak_memory: int = 0
     cpu_seconds: float = 0.0
     run_seconds: float | None = None
-    log_sent: int = 0
 
     def resources(self) -> Resources:
         """Return what the attempt has used so far, and how far it is where that is known."""
@@ -145,7 +134,7 @@ class Supervisor:
         except OSError as error:
             self._server.fail(spec, self._no_room(spec, error))
             return
-        attempt = Attempt(spec=spec, run_dir=run_dir)
+        attempt = Attempt(spec=spec, run_dir=run_dir, files=Transfer(self._server, spec, run_dir))
         with self._lock:
             self._running[spec["step_id"]] = attempt
         if self.draining.is_set():
@@ -168,8 +157,9 @@ class Supervisor:
         except OSError as error:
             self._server.fail(spec, self._no_room(spec, error))
             return
+        comes_back = attempt.handed_back.is_set() or attempt.abandoned.is_set()
         try:
-            self._send_log(attempt, everything=True)
+            attempt.files.send_rest_of_log(but_bytes=0 if comes_back else SMALL_BYTES)
         except ServerAway as away:
             # A log is not worth the step's work: what there is of it stays with the step.
             logger.warning("The end of the log of %s is lost: %s", spec["slug"], away)
@@ -179,18 +169,18 @@ class Supervisor:
         if attempt.abandoned.is_set():
             return
         result = self._result(attempt)
-        outputs = self._store(attempt, result.get("outputs", {}))
+        brought = attempt.files.bring(result.get("outputs", {}))
         if exit_code == 0 and "failure_class" not in result and result:
             self._server.commit(
                 spec,
-                Commit(fence=spec["fence"], outputs=outputs, result=result["facts"], resources=attempt.resources()),
+                Commit(fence=spec["fence"], result=result["facts"], resources=attempt.resources(), **brought),
             )
             return
-        self._server.fail(spec, self._failure(attempt, result, exit_code, outputs))
+        self._server.fail(spec, self._failure(attempt, result, exit_code, brought))
 
     def _execute(self, attempt: Attempt) -> int:
         """Download, run, and wait; return the runner's exit code (negative: the signal that ended it)."""
-        spec_path = self._write_spec(attempt, self._fetch(attempt))
+        spec_path = self._write_spec(attempt, attempt.files.fetch())
         run_dir = attempt.run_dir
         started = time.monotonic()
         runner = self._runners.start(attempt.spec["task"], spec_path, log=run_dir.log, temporary=run_dir.temporary)
@@ -209,19 +199,6 @@ class Supervisor:
         attempt.peak_memory = attempt.peak_memory or ended.peak_memory_bytes
         return ended.exit_code
 
-    def _fetch(self, attempt: Attempt) -> dict[str, Path]:
-        inputs: dict[str, Path] = {}
-        for number, file in enumerate(attempt.spec["inputs"]):
-            label = file["label"]
-            name = EXPOSURE_NAMES.get(label)
-            target = attempt.run_dir.inputs / f"{number}-{Path(file['filename']).name}"
-            self._server.fetch(attempt.spec, label, target)
-            if name is not None:
-                suffix = exposure_files.suffix(target, filename=file["filename"], content_type=file["content_type"])
-                target = target.rename(target.with_name(name + suffix))
-            inputs[label] = target
-        return inputs
-
     def _write_spec(self, attempt: Attempt, inputs: dict[str, Path]) -> Path:
         spec = attempt.spec
         return RunnerSpec.of(
@@ -239,8 +216,9 @@ class Supervisor:
         """Keep the lease alive until the attempt ends; do what the server answers."""
         spec = attempt.spec
         every = spec["lease_seconds"] / BEATS_PER_LEASE
-        while not attempt.ended.wait(min(every, MEASURE_EVERY_SECONDS)):
-            self._measure(attempt)
+        pause = SHORTEST_PAUSE_SECONDS
+        while not attempt.ended.wait(min(every, pause)):
+            pause = max(SHORTEST_PAUSE_SECONDS, PAUSE_FOR_EACH_SECOND * self._measure(attempt))
             if time.monotonic() - attempt.last_try < every:
                 continue
             attempt.last_try = time.monotonic()
@@ -248,7 +226,7 @@ class Supervisor:
                 beat = Heartbeat(fence=spec["fence"], resources=attempt.resources())
                 verdict = self._server.heartbeat(spec, beat)
                 attempt.last_beat = time.monotonic()
-                self._send_log(attempt)
+                attempt.files.send_log()
             except Refused:
                 verdict = "lost"
             except ServerAway as away:
@@ -269,24 +247,14 @@ class Supervisor:
             processes.end(attempt.sessions, directory=attempt.run_dir.path, grace_seconds=grace_seconds)
 
     @staticmethod
-    def _measure(attempt: Attempt) -> None:
+    def _measure(attempt: Attempt) -> float:
+        """Look at what the attempt uses; return how long that took, in seconds of this thread."""
+        started = time.thread_time()
         if attempt.sessions:
             used = processes.usage(attempt.sessions)
             attempt.peak_memory = max(attempt.peak_memory, used.memory_bytes)
             attempt.cpu_seconds = max(attempt.cpu_seconds, used.cpu_seconds)
-
-    def _send_log(self, attempt: Attempt, *, everything: bool = False) -> None:
-        """Send what the log has grown by; at the end everything, in pieces."""
-        path = attempt.run_dir.log
-        while path.exists():
-            with path.open("rb") as log:
-                log.seek(attempt.log_sent)
-                piece = log.read(LOG_PIECE_BYTES)
-            if not piece:
-                return
-            attempt.log_sent = self._server.log(attempt.spec, attempt.log_sent, piece, patiently=everything)
-            if not everything:
-                return
+        return time.thread_time() - started
 
     @staticmethod
     def _result(attempt: Attempt) -> dict[str, Any]:
@@ -296,17 +264,7 @@ class Supervisor:
         result: dict[str, Any] = json.loads(path.read_text())
         return result
 
-    def _store(self, attempt: Attempt, outputs: dict[str, str]) -> list[OutputFile]:
-        stored = [self._server.store(attempt.spec, label, Path(path)) for label, path in outputs.items()]
-        traceback = TRACEBACKS.get(attempt.spec["task"])
-        if traceback is not None and attempt.run_dir.log.exists():
-            label, name = traceback
-            copy = attempt.run_dir.path / name
-            copy.write_bytes(attempt.run_dir.log.read_bytes())
-            stored.append(self._server.store(attempt.spec, label, copy))
-        return stored
-
-    def _failure(self, attempt: Attempt, result: dict[str, Any], exit_code: int, outputs: list[OutputFile]) -> Failure:
+    def _failure(self, attempt: Attempt, result: dict[str, Any], exit_code: int, brought: Brought) -> Failure:
         ended_by = -exit_code if exit_code < 0 else None
         slug = attempt.spec["slug"]
         short = memory.oom_kills() > attempt.oom_kills_before
@@ -338,8 +296,8 @@ class Supervisor:
             exit_code=exit_code if exit_code >= 0 else None,
             signal=ended_by,
             resources=attempt.resources(),
-            outputs=outputs,
             no_keys=bool(result.get("no_keys")),
+            **brought,
         )
 
     @staticmethod

@@ -1,5 +1,6 @@
 """The server as a worker sees it, in memory."""
 
+import base64
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from qanat.contract.worker_protocol import (
     HeartbeatVerdict,
     Hello,
     HelloAnswer,
+    LastWord,
     OutputFile,
     StepSpec,
 )
@@ -92,11 +94,22 @@ class Twin:
         return len(self.logs)
 
     def commit(self, spec: StepSpec, commit: Commit) -> None:
+        self._take(spec, commit)
         self.committed.append(commit)
 
     def fail(self, spec: StepSpec, failure: Failure) -> bool:
+        self._take(spec, failure)
         self.failed.append(failure)
         return False
+
+    def _take(self, spec: StepSpec, word: LastWord) -> None:
+        if self.refuses_outputs:
+            message = "the fence is stale"
+            raise Refused(message)
+        if "log" in word and not self.log_is_away:
+            self.log(spec, word["log"]["offset"], base64.b64decode(word["log"]["content"]))
+        for output in word.get("small_outputs", ()):
+            self.stored[output["label"]] = base64.b64decode(output["content"])
 
     def release(self, spec: StepSpec) -> None:
         self.released += 1

@@ -1,10 +1,13 @@
 """The bodies that workers send, checked; the shapes are those of ``contract.worker_protocol``."""
 
+import base64
+import binascii
 from typing import Any
 
 from rest_framework import serializers
 
 from qanat.contract.statuses import FailureClass
+from qanat.contract.worker_protocol import SMALL_BYTES
 from qanat.server.runs.projection import FileRef
 
 Fields = serializers.Serializer[Any]
@@ -56,6 +59,37 @@ class OutputFields(Fields):
     size = serializers.IntegerField(min_value=0)
 
 
+class Content(serializers.CharField):
+    """A small file's bytes, in base64."""
+
+    def __init__(self) -> None:
+        """Take no more than a small file has."""
+        super().__init__(allow_blank=True, max_length=(SMALL_BYTES + 2) // 3 * 4)
+
+    def to_internal_value(self, data: str) -> bytes:  # type: ignore[override] # bytes are what it is for
+        """Return the bytes."""
+        try:
+            return base64.b64decode(super().to_internal_value(data), validate=True)
+        except binascii.Error as error:
+            message = f"This is no base64: {error}."
+            raise serializers.ValidationError(message) from error
+
+
+class SmallOutputFields(Fields):
+    """A small file that the attempt brings along."""
+
+    label = serializers.CharField(max_length=255)  # type: ignore[assignment] # the wire has a field of this name
+    filename = serializers.CharField(max_length=255)
+    content = Content()
+
+
+class LogFields(Fields):
+    """The end of the attempt's log."""
+
+    offset = serializers.IntegerField(min_value=0)
+    content = Content()
+
+
 class Printed(serializers.CharField):
     """What a model has printed, whatever it is: no byte in it keeps a failure from being reported."""
 
@@ -64,15 +98,22 @@ class Printed(serializers.CharField):
         return super().to_internal_value(data).replace("\0", "\ufffd")
 
 
-class CommitFields(Fields):
-    """A step's success."""
+class LastWordFields(Fields):
+    """What both ends of an attempt have in common."""
 
     outputs = OutputFields(many=True)
-    result = serializers.DictField()
+    small_outputs = SmallOutputFields(many=True, required=False, default=())
+    log = LogFields(required=False)
     resources = ResourcesFields(allow_null=True, required=False)
 
 
-class FailureFields(Fields):
+class CommitFields(LastWordFields):
+    """A step's success."""
+
+    result = serializers.DictField()
+
+
+class FailureFields(LastWordFields):
     """An attempt's failure."""
 
     failure_class = serializers.ChoiceField(choices=[member.value for member in FailureClass])
@@ -80,8 +121,6 @@ class FailureFields(Fields):
     traceback = Printed(allow_blank=True, trim_whitespace=False)
     exit_code = serializers.IntegerField(allow_null=True)
     signal = serializers.IntegerField(allow_null=True)
-    resources = ResourcesFields(allow_null=True, required=False)
-    outputs = OutputFields(many=True)
     no_keys = serializers.BooleanField(required=False, default=False)
 
 

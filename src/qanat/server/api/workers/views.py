@@ -1,8 +1,10 @@
 """The workers' endpoints: translate in, one call of the engine, translate out."""
 
+import base64
+import contextlib
 import mimetypes
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import PurePath
 from typing import IO, Any, cast
@@ -15,8 +17,8 @@ from rest_framework.parsers import BaseParser, JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from qanat.contract.statuses import FailureClass
-from qanat.contract.worker_protocol import HelloAnswer, InputFile, OutputFile, StepSpec
+from qanat.contract.statuses import FailureClass, StepState
+from qanat.contract.worker_protocol import MOST_ALONG_BYTES, SMALL_BYTES, HelloAnswer, InputFile, StepSpec
 from qanat.server.api.common.policy import Endpoint
 from qanat.server.api.workers.serializers import (
     ClaimFields,
@@ -34,6 +36,7 @@ from qanat.server.runs.claims import Claimed, StepRefused
 from qanat.server.runs.commit import commit
 from qanat.server.runs.failure import AttemptFailed, fail
 from qanat.server.runs.models import Step
+from qanat.server.runs.projection import FileRef
 from qanat.server.runs.steps import inputs_of, outputs_so_far
 from qanat.storage.port import ObjectMissing
 
@@ -159,20 +162,9 @@ class Output(StepView):
     def put(self, request: Request, step_id: int, label: str) -> Response:
         """Store an output of this attempt; it means nothing until the step is committed."""
         step = claims.held(step_id=step_id, fence=self.fence)
-        filename = PurePath(request.query_params.get("filename", label)).name
-        suffix = "".join(PurePath(filename).suffixes[-2:])
-        key = f"{claims.attempt_prefix(step)}/{uuid.uuid4().hex}{suffix}"
-        size = storage().write(key, _blocks(cast("IO[bytes]", request.data)))
-        content_type = CONTENT_TYPES.get(PurePath(filename).suffix) or mimetypes.guess_type(filename)[0]
-        return Response(
-            OutputFile(
-                label=label,
-                key=key,
-                filename=filename,
-                content_type=content_type or "application/octet-stream",
-                size=size,
-            )
-        )
+        filename = request.query_params.get("filename", label)
+        kept = _keep(_blocks(cast("IO[bytes]", request.data)), filename=filename, step=step)
+        return Response({"label": label, **kept.as_json()})
 
 
 class Log(StepView):
@@ -199,7 +191,7 @@ class Commit(StepView):
         commit(
             step_id=step_id,
             fence=self.fence,
-            outputs=file_refs(body["outputs"], prefix=_prefix(step_id, self.fence)),
+            outputs=_outputs(step_id, self.fence, body),
             facts=body["result"],
             resources=body.get("resources"),
             now=clock.now(),
@@ -220,7 +212,7 @@ class Fail(StepView):
             exit_code=body["exit_code"],
             signal=body["signal"],
             no_keys=body["no_keys"],
-            outputs=file_refs(body["outputs"], prefix=_prefix(step_id, self.fence)),
+            outputs=_outputs(step_id, self.fence, body),
             resources=body.get("resources") or {},
         )
         return Response({"retry": fail(step_id=step_id, fence=self.fence, attempt=attempt, now=clock.now())})
@@ -244,9 +236,29 @@ def _given_up(step: Step, why: str) -> Refused:
     return Refused(message)
 
 
-def _prefix(step_id: int, fence: int) -> str:
-    # A commit may come twice; the second time the step is no longer held, and the engine says so or says nothing.
-    return claims.attempt_prefix(claims.load(step_id, fence=fence))
+def _outputs(step_id: int, fence: int, last_word: Mapping[str, Any]) -> dict[str, FileRef]:
+    """Return the outputs of an attempt that has ended, and keep those and the piece of its log that come only now."""
+    step = claims.load(step_id, fence=fence)
+    stored = file_refs(last_word["outputs"], prefix=claims.attempt_prefix(step))
+    # A last word may come twice; the second time the step is no longer held, and the engine says so or says nothing.
+    if step.state != StepState.RUNNING:
+        return stored
+    if (log := last_word.get("log")) is not None:
+        claims.append_log(step_id=step_id, fence=fence, offset=log["offset"], text=log["content"])
+    small = {
+        output["label"]: _keep([output["content"]], filename=output["filename"], step=step)
+        for output in last_word["small_outputs"]
+    }
+    return stored | small
+
+
+def _keep(content: Iterable[bytes], *, filename: str, step: Step) -> FileRef:
+    """Store an output of a step's present attempt."""
+    name = PurePath(PurePath(filename).name)
+    key = f"{claims.attempt_prefix(step)}/{uuid.uuid4().hex}{''.join(name.suffixes[-2:])}"
+    size = storage().write(key, content)
+    content_type = CONTENT_TYPES.get(name.suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return FileRef(key=key, filename=str(name), content_type=content_type, size=size)
 
 
 def _spec(claimed: Claimed) -> StepSpec:
@@ -268,12 +280,20 @@ def _spec(claimed: Claimed) -> StepSpec:
         token=step_token(step_id=step.pk, fence=step.fence),
         lease_seconds=lease().total_seconds(),
         parameters=parameters,
-        inputs=[
-            InputFile(label=label, filename=ref.filename, content_type=ref.content_type, size=ref.size)
-            for label, ref in claimed.inputs.items()
-        ],
+        inputs=list(_inputs(claimed.inputs)),
         outputs=list(step.writes),
     )
+
+
+def _inputs(inputs: Mapping[str, FileRef]) -> Iterator[InputFile]:
+    room = MOST_ALONG_BYTES
+    for label, ref in inputs.items():
+        file = InputFile(label=label, filename=ref.filename, content_type=ref.content_type, size=ref.size)
+        if ref.size <= min(SMALL_BYTES, room):
+            room -= ref.size
+            with contextlib.suppress(ObjectMissing):  # Whoever fetches it hears what that means.
+                file["content"] = base64.b64encode(b"".join(storage().read(ref.key))).decode()
+        yield file
 
 
 def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
