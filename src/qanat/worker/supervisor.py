@@ -35,7 +35,7 @@ LOG_TAIL_BYTES: Final = 8_000
 SHORTEST_PAUSE_SECONDS: Final = 1.0
 """Between two looks at what an attempt uses."""
 PAUSE_FOR_EACH_SECOND: Final = 50
-"""So many times as long as a look took, so that looking takes a fiftieth of a core, whatever the number of processes."""
+"""So many times as long as a look took, so that looking takes a fiftieth of a core at most."""
 
 
 @dataclass

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from qanat.contract import labels
-from qanat.contract.worker_protocol import MOST_ALONG_BYTES, SMALL_BYTES, Claim, StepSpec
+from qanat.contract.worker_protocol import MOST_ALONG_BYTES, SMALL_BYTES, Claim, LogPiece, StepSpec
 from qanat.worker.run_dir import RunDir
 from qanat.worker.transfer import Transfer
 from tests.unit.worker.twin import Twin
@@ -78,7 +78,7 @@ def test_the_log_goes_whole_and_once(run_dir: RunDir, size: int) -> None:
     transfer.send_rest_of_log(but_bytes=SMALL_BYTES)
     brought = transfer.bring({})
 
-    along = brought.get("log", {"offset": len(server.logs), "content": ""})
+    along = brought.get("log") or LogPiece(offset=len(server.logs), content="")
     assert along["offset"] == len(server.logs)
     assert len(along["content"]) <= SMALL_BYTES * 4 // 3 + 4
     assert server.logs + base64.b64decode(along["content"]) == log

@@ -1,7 +1,6 @@
 """The bodies that workers send, checked; the shapes are those of ``contract.worker_protocol``."""
 
 import base64
-import binascii
 from typing import Any
 
 from rest_framework import serializers
@@ -59,20 +58,24 @@ class OutputFields(Fields):
     size = serializers.IntegerField(min_value=0)
 
 
-class Content(serializers.CharField):
+class Content(serializers.Field[bytes, str, str, Any]):
     """A small file's bytes, in base64."""
 
-    def __init__(self) -> None:
-        """Take no more than a small file has."""
-        super().__init__(allow_blank=True, max_length=(SMALL_BYTES + 2) // 3 * 4)
+    def to_internal_value(self, data: str) -> bytes:
+        """Return the bytes.
 
-    def to_internal_value(self, data: str) -> bytes:  # type: ignore[override] # bytes are what it is for
-        """Return the bytes."""
+        Raises:
+            ValidationError: it is no base64, or of no small file.
+        """
         try:
-            return base64.b64decode(super().to_internal_value(data), validate=True)
-        except binascii.Error as error:
+            content = base64.b64decode(data, validate=True)
+        except (TypeError, ValueError) as error:
             message = f"This is no base64: {error}."
             raise serializers.ValidationError(message) from error
+        if len(content) > SMALL_BYTES:
+            message = f"These are {len(content):,} bytes; what is larger than {SMALL_BYTES:,} is stored before."
+            raise serializers.ValidationError(message)
+        return content
 
 
 class SmallOutputFields(Fields):
