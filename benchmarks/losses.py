@@ -109,7 +109,7 @@ def demonstration(folder: Path) -> Exposure:
     """The demonstration model and portfolio."""
     write_model(folder / "model")
     made = write_portfolio(folder / "portfolio", locations=1000)
-    paths = (made.location, made.accounts, made.ri_info, made.ri_scope)
+    paths = (made.location, made.accounts, made.reinsurance_info, made.reinsurance_scope)
     return Exposure(folder / "model", "Qanat/FloridaWind", dict(zip(FIELDS, paths, strict=True)), made.settings)
 
 
