@@ -44,6 +44,9 @@ TRANSFORMED: Final = "transformed_file"
 # What steps hand to later steps of the same run.
 PREPARED_EXPOSURE: Final = "prepared_exposure"
 """tar of the OED files after the model's pre-analysis hook; written also when the model has none (then empty)."""
+EXPOSURE_SLICE: Final = "exposure_slice"
+"""parquet of one slice of the locations, read, checked and numbered; labelled ``exposure_slice-<index>``. A run whose
+keys are looked up in one chunk has none."""
 KEYS_CHUNK: Final = "keys"
 """tar of keys and keys errors of one slice of the locations; labelled ``keys-<index>``."""
 KEYS: Final = "keys_data"

@@ -180,8 +180,16 @@ def _step(  # noqa: PLR0913 - a row of the table below, not a procedure
 
 
 def _chunks(  # noqa: PLR0913 - as above
-    task: str, slug: str, phase: Phase, count: int, *, reads: tuple[str, ...], writes: tuple[str, ...]
+    task: str,
+    slug: str,
+    phase: Phase,
+    count: int,
+    *,
+    reads: tuple[str, ...],
+    writes: tuple[str, ...],
+    own: tuple[str, ...] = (),
 ) -> Stage:
+    """Return chunks that read and write files of their own (``own``, ``writes``) and others that all read."""
     return tuple(
         PlannedStep(
             task=task,
@@ -190,7 +198,7 @@ def _chunks(  # noqa: PLR0913 - as above
             phase=phase,
             index=index,
             count=count,
-            reads=reads,
+            reads=(*reads, *(labels.chunk(label, index) for label in own)),
             writes=tuple(labels.chunk(label, index) for label in writes),
         )
         for index in range(count)
@@ -223,15 +231,19 @@ def _chunked_inputs(chunks: int) -> list[Stage]:
     phase = Phase.INPUTS
     given = (*EXPOSURE, labels.SETTINGS, labels.COMPLEX_DATA_PREFIX)
     prepared = (*given, labels.PREPARED_EXPOSURE)
+    # The exposure is read once for all chunks, whose share of it is all that they get.
+    own = (labels.EXPOSURE_SLICE,) if chunks > 1 else ()
+    slices = tuple(slice_ for label in own for slice_ in _all_chunks(label, chunks))
     return [
         (_step(tasks.PREPARE_INPUT_GENERATION_PARAMS, phase, reads=given),),
-        (_step(tasks.PRE_ANALYSIS_HOOK, phase, reads=given, writes=(labels.PREPARED_EXPOSURE,)),),
+        (_step(tasks.PRE_ANALYSIS_HOOK, phase, reads=given, writes=(labels.PREPARED_EXPOSURE, *slices)),),
         _chunks(
             tasks.PREPARE_KEYS_FILE_CHUNK,
             "prepare-keys-file",
             phase,
             chunks,
-            reads=prepared,
+            reads=(labels.SETTINGS, labels.COMPLEX_DATA_PREFIX) if own else prepared,
+            own=own,
             writes=(labels.KEYS_CHUNK,),
         ),
         (_step(tasks.COLLECT_KEYS, phase, reads=_all_chunks(labels.KEYS_CHUNK, chunks), writes=(labels.KEYS,)),),

@@ -26,7 +26,6 @@ def run_plan(  # noqa: PLR0913 - what is run, on what, where and how
     inputs: Mapping[str, Path],
     directory: Path,
     runners: Runners,
-    loss_chunks: int = 1,
     shim: Path | None = None,
 ) -> dict[str, Path]:
     """Run the steps of a plan in order, each in a folder of its own; return all files by label.
@@ -46,7 +45,7 @@ def run_plan(  # noqa: PLR0913 - what is run, on what, where and how
             task=step.task,
             index=step.index,
             count=step.count,
-            loss_chunks=loss_chunks,
+            writes=step.writes,
             parameters={},
             inputs={label: path for label, path in files.items() if _reads(step.reads, label)},
             shim=shim,

@@ -68,7 +68,7 @@ def _job(spec: RunnerSpec, directory: Path) -> StepJob:
         task=spec.task,
         index=spec.index,
         count=spec.count,
-        loss_chunks=spec.loss_chunks,
+        writes=tuple(spec.writes),
         parameters=dict(spec.parameters),
         inputs={label: Path(path) for label, path in spec.inputs.items()},
         directory=directory,

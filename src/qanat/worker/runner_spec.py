@@ -1,7 +1,7 @@
 """What a runner is told of its step, in a file of the attempt's directory."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -13,12 +13,13 @@ NAME: Final = "spec.json"
 
 @dataclass(frozen=True, kw_only=True)
 class RunnerSpec:
-    """A step, its files, and whose model's it is; see ``contract.worker_protocol.StepSpec`` for the first five."""
+    """A step, its files, and whose model's it is; see ``contract.worker_protocol.StepSpec`` for the first three."""
 
     task: str
     index: int
     count: int
-    loss_chunks: int
+    writes: Sequence[str]
+    """Labels of the files that the step is to write."""
     parameters: Mapping[str, Any]
     inputs: Mapping[str, str]
     """Paths by label."""

@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 NEEDS_KERNEL: Final = frozenset(
     {
         tasks.GENERATE_INPUT,
+        tasks.PRE_ANALYSIS_HOOK,
         tasks.PREPARE_KEYS_FILE_CHUNK,
         tasks.WRITE_INPUT_FILES,
         tasks.RUN_ANALYSIS,

@@ -206,7 +206,7 @@ class Supervisor:
             task=spec["task"],
             index=spec["index"],
             count=spec["count"],
-            loss_chunks=spec["loss_chunks"],
+            writes=spec["outputs"],
             parameters=spec["parameters"],
             inputs=inputs,
             shim=self._shim if spec["task"] in tool_server.NEEDS_TOOLS else None,

@@ -63,7 +63,6 @@ def losses(tmp_path: Path, portfolio: DemoPortfolio) -> Losses:
             },
             directory=folder,
             runners=runners,
-            loss_chunks=chunks or 1,
         )
         with tarfile.open(files[labels.OUTPUT]) as archive:
             suffixes = (".csv", ".parquet")

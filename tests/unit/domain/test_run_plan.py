@@ -192,6 +192,24 @@ def test_no_two_steps_of_a_stage_write_the_same_file(kind: RunKind, lookup: int,
         assert len(written) == len(set(written))
 
 
+@given(lookup=st.integers(2, 60))
+def test_each_of_several_keys_chunks_gets_its_own_slice_of_the_exposure_and_no_more_of_it(lookup: int) -> None:
+    steps = list(plan_of(RunKind.INPUTS, lookup=lookup).steps())
+    [cut] = [step for step in steps if step.task == tasks.PRE_ANALYSIS_HOOK]
+    chunks = [step for step in steps if step.task == tasks.PREPARE_KEYS_FILE_CHUNK]
+
+    assert set(cut.writes) == {labels.PREPARED_EXPOSURE, *(f"exposure_slice-{index}" for index in range(lookup))}
+    for index, chunk in enumerate(chunks):
+        assert set(chunk.reads) == {labels.SETTINGS, labels.COMPLEX_DATA_PREFIX, f"exposure_slice-{index}"}
+
+
+def test_the_only_keys_chunk_reads_the_exposure_itself() -> None:
+    steps = {step.slug: step for step in plan_of(RunKind.INPUTS, lookup=1).steps()}
+
+    assert {labels.LOCATION, labels.PREPARED_EXPOSURE} <= set(steps["prepare-keys-file-0"].reads)
+    assert steps["pre-analysis-hook"].writes == (labels.PREPARED_EXPOSURE,)
+
+
 @given(lookup=CHUNKS, loss=CHUNKS)
 def test_a_join_reads_the_part_of_every_chunk(lookup: int, loss: int) -> None:
     steps = {step.slug: step for step in plan_of(RunKind.BOTH, lookup=lookup, loss=loss).steps()}

@@ -92,6 +92,7 @@ def digest_of(step: Step, *, inputs: Mapping[str, FileRef]) -> str:
         step.count,
         step.run.mode,
         step.run.plan.get("loss_chunks"),
+        step.writes,
         step.run.reuse_key,
         step.run.parameters,
         sorted((label, ref.key) for label, ref in inputs.items()),

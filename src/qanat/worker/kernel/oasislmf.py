@@ -3,7 +3,7 @@
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import CalledProcessError
@@ -37,6 +37,21 @@ MONITOR_EVERY_SECONDS: Final = 600.0
 """The kernel's resource monitor looks at every process of the host, once a second: 7 to 13 CPU-seconds a run.
 The supervisor watches this run alone."""
 UNREADABLE: Final = ("Failed to load OED exposure", 'Invalid "oed_fields"', "location/account", "Currency")
+
+
+class ExposureSlice:
+    """Locations that have been read before, as the kernel's lookup sees exposure: of all sources it looks at theirs."""
+
+    account = ri_info = ri_scope = location = None
+    """What the kernel would complete after reading; these locations are complete."""
+
+    def __init__(self, locations: pd.DataFrame) -> None:
+        """Show these locations."""
+        self.dataframe = locations
+
+    def get_subject_at_risk_source(self) -> "ExposureSlice":
+        """Return the source of the locations."""
+        return self
 
 
 class OasisKernel:
@@ -73,16 +88,19 @@ class OasisKernel:
             target.mkdir(parents=True, exist_ok=True)
             exposure.save(path=target, version_name="", compression="parquet", save_config=True)
 
-    def keys(self, job: InputsJob, *, index: int, count: int, keys: Path, errors: Path) -> int:
-        """Run ``generate_keys`` on a slice; a location's rows stay together, and its id is that of the whole file."""
+    def slice_exposure(self, job: InputsJob, *, targets: Sequence[Path]) -> None:
+        """Share the locations out; a location's rows stay together, and its id is that of the whole file."""
         with kernel_errors(job.exposure):
-            exposure = self._exposure(job) if count == 1 else self._read(job)
-            source = exposure.get_subject_at_risk_source()
-            locations = source.dataframe
+            locations = self._exposure(job).get_subject_at_risk_source().dataframe
             ids = pd.unique(locations[SAR_ID])
-            wanted = ids[len(ids) * index // count : len(ids) * (index + 1) // count]
-            if count > 1:
-                source.dataframe = locations[locations[SAR_ID].isin(wanted)].reset_index(drop=True)
+            for index, target in enumerate(targets):
+                share = ids[len(ids) * index // len(targets) : len(ids) * (index + 1) // len(targets)]
+                locations[locations[SAR_ID].isin(share)].reset_index(drop=True).to_parquet(target)
+
+    def keys(self, job: InputsJob, *, keys: Path, errors: Path, locations: Path | None = None) -> int:
+        """Run ``generate_keys``, on a slice if one is given."""
+        with kernel_errors(job.exposure):
+            exposure = self._exposure(job) if locations is None else ExposureSlice(pd.read_parquet(locations))
             self._manager.generate_keys(
                 **self._inputs(job),
                 exposure_data=exposure,
@@ -90,7 +108,7 @@ class OasisKernel:
                 keys_errors_path=str(errors),
                 keys_format="oasis",
             )
-        return len(wanted)
+            return int(exposure.get_subject_at_risk_source().dataframe[SAR_ID].nunique())
 
     def write_inputs(self, job: InputsJob, *, keys: Path, errors: Path) -> None:
         """Run ``generate_files`` on the keys of all slices, and the model's hook after it."""

@@ -1,6 +1,6 @@
 """What steps need of the kernel."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -63,8 +63,11 @@ class Kernel(Protocol):
     def pre_analysis(self, job: InputsJob, *, target: Path) -> None:
         """Run the model's pre-analysis hook and save the exposure as it left it."""
 
-    def keys(self, job: InputsJob, *, index: int, count: int, keys: Path, errors: Path) -> int:
-        """Look up the keys of one of ``count`` slices of the locations; return the number of its locations."""
+    def slice_exposure(self, job: InputsJob, *, targets: Sequence[Path]) -> None:
+        """Read the exposure once and share its locations out, in order, among parquet files."""
+
+    def keys(self, job: InputsJob, *, keys: Path, errors: Path, locations: Path | None = None) -> int:
+        """Look up the keys of a slice (``locations``) or of the whole exposure; return the number of its locations."""
 
     def write_inputs(self, job: InputsJob, *, keys: Path, errors: Path) -> None:
         """Write the input files of all locations."""

@@ -20,7 +20,8 @@ class StepJob:
     task: str
     index: int
     count: int
-    loss_chunks: int
+    writes: tuple[str, ...]
+    """Labels of the files that the step is to write."""
     parameters: dict[str, Any]
     inputs: dict[str, Path]
     """Files by label, downloaded."""

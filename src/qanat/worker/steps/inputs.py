@@ -30,15 +30,21 @@ def prepare_params(job: StepJob) -> None:
 
 
 def pre_analysis(job: StepJob) -> None:
-    """G2: run the model's hook, if it has one."""
+    """G2: run the model's hook, if it has one; share the locations out where several chunks look them up."""
     if (prepared := _prepare(job)) is not None:
         job.outputs[labels.PREPARED_EXPOSURE] = archives.pack(prepared, job.out / "prepared_exposure.tar")
+    slices = {label: job.out / f"{label}.parquet" for label in job.writes if label.startswith(labels.EXPOSURE_SLICE)}
+    if slices:
+        job.out.mkdir(parents=True, exist_ok=True)
+        inputs = _inputs_job(job, job.work / "input", prepared=prepared)
+        job.kernel().slice_exposure(inputs, targets=list(slices.values()))
+        job.outputs.update(slices)
 
 
 def keys_chunk(job: StepJob) -> None:
     """G3: look up the keys of one slice of the locations."""
     folder = job.work / "keys"
-    job.facts["locations"] = _look_up(job, folder, index=job.index, count=job.count)
+    job.facts["locations"] = _look_up(job, folder, locations=job.inputs.get(_own_slice(job)))
     job.outputs[labels.chunk(labels.KEYS_CHUNK, job.index)] = archives.pack(folder, job.out / "keys.tar")
 
 
@@ -74,7 +80,7 @@ def whole(job: StepJob) -> None:
     """
     _check_inputs(job)
     prepared, folder = _prepare(job), job.work / "keys"
-    job.facts["locations"] = _look_up(job, folder, index=0, count=1, prepared=prepared)
+    job.facts["locations"] = _look_up(job, folder, prepared=prepared)
     _require_all(job, folder)
     _write(job, keys=folder, prepared=prepared)
 
@@ -88,14 +94,18 @@ def _prepare(job: StepJob) -> Path | None:
     return target
 
 
-def _look_up(job: StepJob, folder: Path, *, index: int, count: int, prepared: Path | None = None) -> int:
-    """Look up the keys of a slice into a folder; return its number of locations."""
+def _own_slice(job: StepJob) -> str:
+    return labels.chunk(labels.EXPOSURE_SLICE, job.index)
+
+
+def _look_up(job: StepJob, folder: Path, *, locations: Path | None = None, prepared: Path | None = None) -> int:
+    """Look up the keys of a slice, or of all locations, into a folder; return their number."""
     folder.mkdir(parents=True)
     inputs = _inputs_job(job, job.work / "input", prepared=prepared)
     keys, errors = folder / KEYS, folder / ERRORS
-    locations = job.kernel().keys(inputs, index=index, count=count, keys=keys, errors=errors)
-    (folder / SUMMARY).write_text(json.dumps({"locations": locations}))
-    return locations
+    number = job.kernel().keys(inputs, keys=keys, errors=errors, locations=locations)
+    (folder / SUMMARY).write_text(json.dumps({"locations": number}))
+    return number
 
 
 def _require_all(job: StepJob, folder: Path) -> None:
