@@ -27,6 +27,8 @@ class PinFile:
     name: str
     source: str
     extras: tuple[str, ...] = ()
+    excludes: str = ""
+    """File of packages that are wished for and not taken."""
     purpose: str
 
     @property
@@ -49,6 +51,12 @@ PIN_FILES = (
         source="pyproject.toml",
         extras=("server", "worker", "embedded"),
         purpose="all that `make demo` and `make up` need on one machine",
+    ),
+    PinFile(
+        name="client-2.4.5.txt",
+        source="requirements/client-2.4.5.in",
+        excludes="requirements/client-2.4.5.excludes",
+        purpose="an older client of the Oasis Platform, for tests",
     ),
 )
 
@@ -76,6 +84,7 @@ def resolve(pin_file: PinFile, *, output: Path, upgrade: bool, offline: bool) ->
         *("--output-file", str(output)),
         *(argument for path in constraints for argument in ("--constraints", path)),
         *(argument for extra in pin_file.extras for argument in ("--extra", extra)),
+        *(["--excludes", pin_file.excludes] if pin_file.excludes else []),
         *(["--upgrade"] if upgrade else []),
         *(["--offline"] if offline else []),
     ]

@@ -28,6 +28,8 @@ from qanat.storage.s3 import S3Options, S3Storage
 HOST: Final = "127.0.0.1"
 NAME: Final = "qanat-tests"
 """Of the bucket and of the container."""
+REMOTE: Final = [pytest.param(kind, marks=pytest.mark.xdist_group(kind)) for kind in ("s3", "azure")]
+"""The kinds, as parameters of tests; those of one kind share its server."""
 START_SECONDS: Final = 60.0
 ACCOUNT: Final = "qanattests"
 # Drawn for the tests' own servers, which listen on this machine alone and keep nothing.

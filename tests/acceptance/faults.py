@@ -8,11 +8,9 @@ import subprocess
 import sys
 import tarfile
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import psutil
 
@@ -22,28 +20,13 @@ from qanat.cli.up.layout import Layout, read_json
 from qanat.cli.up.platform import free_port
 from qanat.demo import MODEL_ID, SUPPLIER_ID
 from qanat.demo.portfolio import DemoPortfolio, write_portfolio
+from tests.waiting import until
 
 HOST = "127.0.0.1"
 LEASE_SECONDS = 4
-LIMIT_SECONDS = 90.0
 LOCATIONS = 60
 ROLES = ("api", "websocket", "monitor", "task-controller", "beat")
 STEP_PROCESS = "run-step"
-
-
-class NotInTime(AssertionError):
-    """What should have happened has not."""
-
-
-def until(holds: Callable[[], Any], *, what: str, seconds: float = LIMIT_SECONDS, every: float = 0.1) -> Any:  # noqa: ANN401 - whatever holds
-    """Return the first true answer."""
-    deadline = time.monotonic() + seconds
-    while not (answer := holds()):
-        if time.monotonic() > deadline:
-            message = f"{what}: not within {seconds:.0f} s"
-            raise NotInTime(message)
-        time.sleep(every)
-    return answer
 
 
 @dataclass

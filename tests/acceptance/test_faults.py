@@ -9,7 +9,8 @@ import pytest
 
 from qanat.cli.client import ServerRefused
 from qanat.cli.up.layout import Layout
-from tests.acceptance.faults import ROLES, STEP_PROCESS, Runs, Up, until, wait
+from tests.acceptance.faults import ROLES, STEP_PROCESS, Runs, Up, wait
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("faults")]
 

@@ -24,6 +24,11 @@ EVENTS = 1447
 FIELDS = ("location_file", "accounts_file", "reinsurance_info_file", "reinsurance_scope_file")
 
 
+def named(value: object) -> str:
+    """Return how a case or a number of chunks is shown."""
+    return "V1" if value is None else f"V2x{value}" if isinstance(value, int) else str(value)
+
+
 @pytest.mark.parametrize(
     ("case", "chunks"),
     [
@@ -37,14 +42,14 @@ FIELDS = ("location_file", "accounts_file", "reinsurance_info_file", "reinsuranc
         ("control_set", 4),
         ("control_set", 7),
     ],
-    ids=lambda value: "V1" if value is None else f"V2x{value}" if isinstance(value, int) else value,
+    ids=named,
 )
 def test_losses_are_those_expected(client: Client, piwind: Path, tmp_path: Path, case: str, chunks: int | None) -> None:
     run_and_compare(client, piwind, tmp_path, case=case, chunks=chunks)
 
 
-def run_and_compare(client: Client, piwind: Path, tmp_path: Path, *, case: str, chunks: int | None) -> None:
-    """Run a case of PiWind's and compare its tables with those expected."""
+def run_and_compare(client: Client, piwind: Path, tmp_path: Path, *, case: str, chunks: int | None) -> int:
+    """Run a case of PiWind's, in V1 without chunks; compare its tables with those expected; return the analysis."""
     settings, files = CASES[case]
     given = dict(zip(FIELDS, (piwind / "inputs" / f"{name}.csv" for name in files), strict=False))
 
@@ -68,3 +73,4 @@ def run_and_compare(client: Client, piwind: Path, tmp_path: Path, *, case: str, 
         assert (tmp_path / "output" / table.name).read_bytes() == table.read_bytes(), table.name
     analysis = client.get(f"analyses/{outcome.analysis_id}/")
     assert analysis["num_events_complete"] == analysis["num_events_total"] == EVENTS
+    return outcome.analysis_id

@@ -17,7 +17,8 @@ from qanat.cli.run import find_model
 from qanat.cli.up.layout import Layout
 from qanat.demo import MODEL_ID, SUPPLIER_ID
 from qanat.demo.portfolio import DemoPortfolio, write_portfolio
-from tests.acceptance.faults import Up, small, until
+from tests.acceptance.faults import Up, small
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("platform")]
 

@@ -13,17 +13,9 @@ from qanat.server.files.models import StoredFile
 from qanat.server.files.operations import store_content
 from qanat.server.portfolios.models import Portfolio
 from qanat.server.risk_models.models import RiskModel
+from tests.documents import LOCATIONS
 
 PASSWORD = "correct horse battery staple"
-LOCATIONS = b"PortNumber,AccNumber,LocNumber,BuildingTIV\n1,A1,1,100000\n1,A1,2,200000\n"
-ANALYSIS_SETTINGS: dict[str, Any] = {
-    "model_supplier_id": "OasisLMF",
-    "model_name_id": "PiWind",
-    "model_settings": {},
-    "gul_output": True,
-    "gul_summaries": [{"id": 1, "ord_output": {"plt_sample": True}}],
-}
-MODEL_SETTINGS: dict[str, Any] = {"model_settings": {}, "lookup_settings": {}}
 _numbers = count(1)
 
 

@@ -1,6 +1,6 @@
 """Storage in a bucket of S3, or of what speaks its protocol."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -40,6 +40,12 @@ class S3Options:
     """None, and likewise the secret: what boto3 finds by itself, such as the role of the machine."""
     secret_access_key: str | None = field(default=None, repr=False)
     acl: str | None = None
+
+
+class AnswerCutOff(BotoCoreError):  # type: ignore[misc] # botocore has no types
+    """The connection broke within the head of an answer, which the library takes for all of it."""
+
+    fmt = "The answer ends before it says how long it is."
 
 
 @cache
@@ -149,7 +155,7 @@ class S3Storage:
     def size(self, key: str) -> int:
         """Ask for the object's head."""
         with self._asked(key):
-            return int(self._client.head_object(Bucket=self._bucket, Key=self._name(checked(key)))["ContentLength"])
+            return _length(self._client.head_object(Bucket=self._bucket, Key=self._name(checked(key))))
 
     def exists(self, key: str) -> bool:
         """Ask for the object's head."""
@@ -185,7 +191,9 @@ class S3Storage:
             self.size(key)
             return Reading(iter(()), _nothing)
         with self._asked(key):
-            body = self._client.get_object(Bucket=self._bucket, Key=self._name(checked(key)), **wanted)["Body"]
+            answer = self._client.get_object(Bucket=self._bucket, Key=self._name(checked(key)), **wanted)
+            _length(answer)
+        body = answer["Body"]
         return Reading(self._received(key, body), body.close)
 
     def _received(self, key: str, body: Any) -> Iterator[bytes]:  # noqa: ANN401 - botocore's
@@ -212,6 +220,13 @@ class S3Storage:
         except BotoCoreError as error:
             message = f"The bucket '{self._bucket}' does not answer ({type(error).__name__}): try again in a moment."
             raise StorageUnavailable(message) from error
+
+
+def _length(answer: Mapping[str, Any]) -> int:
+    """Return how many bytes an answer announces; without that, what comes may be less than all and seem to be all."""
+    if "ContentLength" not in answer:
+        raise AnswerCutOff
+    return int(answer["ContentLength"])
 
 
 def _nothing() -> None:

@@ -25,8 +25,8 @@ from qanat.server.runs import clock
 from qanat.server.runs.models import Run, Step
 from qanat.server.runs.projection import FileRef
 from tests.api.authorisation.operations import Operation
+from tests.documents import LOCATIONS
 from tests.factories import (
-    LOCATIONS,
     PASSWORD,
     make_analysis,
     make_data_file,

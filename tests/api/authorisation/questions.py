@@ -16,7 +16,8 @@ from rest_framework_simplejwt.tokens import RefreshToken
 from qanat.contract.statuses import AnalysisStatus
 from tests.api.authorisation.cast import MEMBER, WORKER, Cast, Question, Rows
 from tests.api.authorisation.operations import Operation
-from tests.factories import ANALYSIS_SETTINGS, LOCATIONS, MODEL_SETTINGS, PASSWORD
+from tests.documents import ANALYSIS_SETTINGS, LOCATIONS, MODEL_SETTINGS
+from tests.factories import PASSWORD
 
 Maker = Callable[[Cast, Rows], Question]
 

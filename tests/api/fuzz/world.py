@@ -14,8 +14,8 @@ from qanat.server.files.storage import storage
 from qanat.server.risk_models.models import SettingTemplate
 from qanat.server.runs import clock
 from qanat.server.runs.models import Run, Step
+from tests.documents import MODEL_SETTINGS
 from tests.factories import (
-    MODEL_SETTINGS,
     make_analysis,
     make_data_file,
     make_file,

@@ -9,14 +9,8 @@ from qanat.server.portfolios.models import Portfolio
 from qanat.server.risk_models.models import RiskModel
 from qanat.server.runs.models import Run
 from tests.api.caller import BAD_REQUEST, CREATED, NO_CONTENT, NOT_FOUND, OK, Caller
-from tests.factories import (
-    ANALYSIS_SETTINGS,
-    make_analysis,
-    make_data_file,
-    make_model,
-    make_portfolio,
-    make_settings_file,
-)
+from tests.documents import ANALYSIS_SETTINGS
+from tests.factories import make_analysis, make_data_file, make_model, make_portfolio, make_settings_file
 
 FILES = {
     "input_file",

@@ -6,7 +6,7 @@ from rest_framework.test import APIClient
 from qanat.server.files.storage import storage
 from qanat.server.portfolios.models import Portfolio
 from tests.api.caller import NOT_FOUND, OK, Answer, Caller
-from tests.factories import LOCATIONS
+from tests.documents import LOCATIONS
 
 PARTIAL, NOT_MODIFIED, UNSATISFIABLE = 206, 304, 416
 SIZE = len(LOCATIONS)

@@ -5,7 +5,8 @@ import pytest
 from qanat.server.analyses.models import Analysis
 from qanat.server.risk_models.models import RiskModel
 from tests.api.caller import BAD_REQUEST, NO_CONTENT, NOT_FOUND, OK, Caller
-from tests.factories import MODEL_SETTINGS, make_data_file, make_model
+from tests.documents import MODEL_SETTINGS
+from tests.factories import make_data_file, make_model
 
 IDENTITY = {"supplier_id": "OasisLMF", "model_id": "PiWind", "version_id": "2"}
 VERSIONS = {

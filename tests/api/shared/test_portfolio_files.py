@@ -16,7 +16,8 @@ from qanat.server.files.models import StoredFile
 from qanat.server.files.storage import storage
 from qanat.server.portfolios.models import Portfolio
 from tests.api.caller import BAD_REQUEST, NOT_FOUND, OK, Caller
-from tests.factories import LOCATIONS, make_portfolio
+from tests.documents import LOCATIONS
+from tests.factories import make_portfolio
 
 OED_FILES = ("location_file", "accounts_file", "reinsurance_info_file", "reinsurance_scope_file")
 FILES = (*OED_FILES, "currency_conversion_json")

@@ -7,7 +7,8 @@ from qanat.contract.statuses import FailureClass
 from qanat.server.analyses.models import Analysis
 from tests.api.caller import BAD_REQUEST, NOT_ALLOWED, NOT_FOUND, OK, Caller
 from tests.api.world import Workers
-from tests.factories import ANALYSIS_SETTINGS, make_file
+from tests.documents import ANALYSIS_SETTINGS
+from tests.factories import make_file
 
 INPUTS = {
     "input_file": ("inputs.tar.gz", "application/gzip"),

@@ -10,8 +10,8 @@ from qanat.server.files.models import StoredFile
 from qanat.server.files.storage import storage
 from qanat.server.risk_models.models import RiskModel, SettingTemplate
 from tests.api.caller import BAD_REQUEST, FORBIDDEN, NO_CONTENT, NOT_FOUND, OK, Caller
+from tests.documents import ANALYSIS_SETTINGS
 from tests.factories import (
-    ANALYSIS_SETTINGS,
     make_analysis,
     make_complete_analysis,
     make_file,

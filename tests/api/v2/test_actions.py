@@ -15,15 +15,8 @@ from qanat.server.runs.models import Run
 from tests.api.caller import BAD_REQUEST, CREATED, OK, Caller
 from tests.api.shared.test_actions import INPUTS_START
 from tests.api.world import Workers
-from tests.factories import (
-    ANALYSIS_SETTINGS,
-    LOCATIONS,
-    MODEL_SETTINGS,
-    make_complete_analysis,
-    make_file,
-    make_model,
-    make_user,
-)
+from tests.documents import ANALYSIS_SETTINGS, LOCATIONS, MODEL_SETTINGS
+from tests.factories import make_complete_analysis, make_file, make_model, make_user
 
 
 def zipped(*names: str) -> bytes:

@@ -5,14 +5,8 @@ from django.contrib.auth.models import Group
 
 from qanat.server.portfolios.models import Portfolio
 from tests.api.caller import BAD_REQUEST, CREATED, FORBIDDEN, NOT_FOUND, OK, Caller
-from tests.factories import (
-    MODEL_SETTINGS,
-    make_complete_analysis,
-    make_group,
-    make_model,
-    make_portfolio,
-    make_user,
-)
+from tests.documents import MODEL_SETTINGS
+from tests.factories import make_complete_analysis, make_group, make_model, make_portfolio, make_user
 
 MODEL_ROUTES = ("", "versions/", "storage_links/", "data_files/", "chunking_configuration/", "scaling_configuration/")
 BODIES = {

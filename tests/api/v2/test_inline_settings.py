@@ -4,7 +4,7 @@ from qanat.server.analyses.models import Analysis
 from qanat.server.portfolios.models import Portfolio
 from qanat.server.risk_models.models import RiskModel
 from tests.api.caller import BAD_REQUEST, CREATED, OK, Caller
-from tests.factories import ANALYSIS_SETTINGS, MODEL_SETTINGS
+from tests.documents import ANALYSIS_SETTINGS, MODEL_SETTINGS
 
 IDENTITY = {"supplier_id": "OasisLMF", "model_id": "PiWind", "version_id": "2"}
 

@@ -13,11 +13,8 @@ from qanat.storage.local import LocalStorage
 from qanat.storage.memory import MemoryStorage
 from qanat.storage.port import ObjectMissing, Storage
 from tests import object_stores
+from tests.object_stores import REMOTE
 
-REMOTE = [
-    pytest.param("s3", marks=pytest.mark.xdist_group("s3")),
-    pytest.param("azure", marks=pytest.mark.xdist_group("azure")),
-]
 MIB = 2**20
 
 

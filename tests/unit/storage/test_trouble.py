@@ -15,7 +15,8 @@ from qanat.storage.local import LocalStorage
 from qanat.storage.port import Storage, StorageUnavailable
 from qanat.storage.s3 import S3Storage
 from tests import object_stores
-from tests.unit.storage.test_storage import REMOTE
+from tests.object_stores import REMOTE
+from tests.unit.storage.cutting import Cut, cutting, once, within_the_body, within_the_head
 
 WRITER = """
 import sys
@@ -123,3 +124,44 @@ def test_a_store_that_is_not_there_is_unavailable(request: pytest.FixtureRequest
 
     with pytest.raises(StorageUnavailable, match="does not answer"):
         other(storage, endpoint_url="http://127.0.0.1:9/account").size("a")
+
+
+READS: dict[str, Callable[[Storage], object]] = {
+    "size": lambda storage: storage.size("a"),
+    "exists": lambda storage: storage.exists("a"),
+    "open": lambda storage: storage.open("a"),
+    "read": lambda storage: b"".join(storage.read("a")),
+    "read a part": lambda storage: b"".join(storage.read("a", start=1, length=3)),
+}
+
+
+@pytest.mark.parametrize("kind", REMOTE)
+@pytest.mark.parametrize("verb", READS)
+def test_an_answer_that_ends_within_its_head_is_none(request: pytest.FixtureRequest, kind: str, verb: str) -> None:
+    storage: Any = object_stores.fresh(request.getfixturevalue(f"{kind}_server"))
+    storage.write("a", [b"content"])
+
+    with (
+        cutting(storage._options.endpoint_url, within_the_head) as endpoint,
+        pytest.raises(StorageUnavailable, match="does not answer"),
+    ):
+        READS[verb](other(storage, endpoint_url=endpoint))
+
+
+@pytest.mark.parametrize("kind", REMOTE)
+@pytest.mark.parametrize(
+    ("cut", "after"),
+    [(within_the_body, 0), (within_the_body, 1), (within_the_head, 1)],
+    ids=["in the first body", "in the second body", "in the second head"],
+)
+def test_reading_goes_on_where_an_answer_was_cut_off(
+    request: pytest.FixtureRequest, kind: str, cut: Cut, after: int
+) -> None:
+    storage: Any = object_stores.fresh(request.getfixturevalue(f"{kind}_server"))
+    written = b"".join(number.to_bytes(4, "big") for number in range(2**20))
+    storage.write("a", [written])
+
+    with cutting(storage._options.endpoint_url, once(cut, after=after)) as endpoint:
+        read = b"".join(other(storage, endpoint_url=endpoint).read("a"))
+
+    assert read == written
