@@ -223,9 +223,9 @@ def same_tables(plain: Path, ours: Path) -> bool:
 
 
 def compare(
-    exposure: Exposure, cases: Sequence[Case], *, rounds: int, folder: Path, skip_plain: bool
+    exposure: Exposure, cases: Sequence[Case], *, rounds: range, folder: Path, skip_plain: bool
 ) -> Iterator[dict[str, object]]:
-    """Measure and print, a line a case as soon as it is known; yield the medians."""
+    """Measure and print, a line a case as soon as it is known; yield the medians, in which round 0 does not count."""
     layout = Layout(folder / "platform")
     with (
         Platform(
@@ -240,7 +240,7 @@ def compare(
         for case in cases:
             files, settings = exposure.of(case, folder / "exposure")
             found: dict[str, list[Figures]] = {"plain": [], "here": []}
-            for number in range(rounds + 1):  # The first is not counted: caches fill.
+            for number in rounds:
                 out = folder / f"run-{number}"
                 if not skip_plain:
                     plain = measured(run_plain, exposure, files, settings, out / "plain")
@@ -285,6 +285,7 @@ def main() -> None:
     parser.add_argument("--locations", type=int, nargs="+", default=[10, 1000, 10000])
     parser.add_argument("--samples", type=int, nargs="+", default=[10])
     parser.add_argument("--chunks", type=int, nargs="+", default=[0])
+    parser.add_argument("--caches-are-full", action="store_true", help="leave out the round that fills them")
     parser.add_argument("--here-only", action="store_true", help="leave the rival out")
     parser.add_argument("--save", type=Path, help="add the medians to a file, a line a case (plot_losses.py)")
     options = parser.parse_args()
@@ -298,7 +299,8 @@ def main() -> None:
         folder = Path(temporary)
         exposure = given_or_demonstration(folder)
         print(f"{exposure.name}, {os.cpu_count()} cores, {options.rounds} rounds")
-        for known in compare(exposure, cases, rounds=options.rounds, folder=folder, skip_plain=options.here_only):
+        rounds = range(1 if options.caches_are_full else 0, options.rounds + 1)
+        for known in compare(exposure, cases, rounds=rounds, folder=folder, skip_plain=options.here_only):
             if options.save is not None:
                 with options.save.open("a") as lines:
                     lines.write(json.dumps({"model": exposure.name, **known}) + "\n")
