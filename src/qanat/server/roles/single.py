@@ -58,6 +58,11 @@ def beat(**_: object) -> None:
             "schedule": BEAT_EVERY_SECONDS,
             "options": {"queue": queues.V2_RECORDS, "expires": BEAT_EVERY_SECONDS},
         },
+        "queue digest": {
+            "task": tasks.QUEUE_DIGEST,
+            "schedule": settings.QANAT.digest_interval_seconds,
+            "options": {"queue": queues.V2_RECORDS, "expires": settings.QANAT.digest_interval_seconds},
+        },
         "unfinished uploads": {
             "task": tasks.DISCARD_UNFINISHED,
             "schedule": STORAGE_EVERY_SECONDS,
