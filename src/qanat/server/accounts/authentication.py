@@ -4,6 +4,8 @@ A refusal is 403, as clients expect everywhere but on the token endpoints. ``res
 so they cannot import it.
 """
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import cast
 
 from django.contrib.auth.models import User
@@ -39,19 +41,28 @@ class Undeclared(BasePermission):
         return False
 
 
-def user_of(authorization: bytes) -> User | None:
+@dataclass(frozen=True, kw_only=True)
+class Proved:
+    """Who has proved to be who, and until when that holds, in seconds since the epoch."""
+
+    user: User
+    until: float
+
+
+def proved_by(authorization: bytes) -> Proved | None:
     """Return whose access token an ``Authorization`` header has, as they are now; None where it is good no longer."""
     scheme, _, token = authorization.decode(errors="replace").partition(" ")
     if scheme.lower() != "bearer" or not token:
         return None
     bearer = Bearer()
     try:
-        user = bearer.get_user(bearer.get_validated_token(token.encode()))
+        valid = bearer.get_validated_token(token.encode())
+        user = bearer.get_user(valid)
     except (InvalidToken, AuthenticationFailed):
         return None
-    return cast("User", user)
+    return Proved(user=cast("User", user), until=valid["exp"])
 
 
-def still_there(user: User) -> User | None:
-    """Return the user as they are now, with the groups of now; None where they are gone or switched off."""
-    return User.objects.filter(pk=user.pk, is_active=True).first()
+def still_there(users: Collection[int]) -> dict[int, User]:
+    """Return the users with these ids as they are now, with the groups of now; without those who are switched off."""
+    return {user.pk: user for user in User.objects.filter(pk__in=users, is_active=True).prefetch_related("groups")}

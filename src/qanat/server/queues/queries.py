@@ -59,6 +59,14 @@ def latest_tick() -> int:
     return Tick.objects.aggregate(latest=Max("pk"))["latest"] or 0
 
 
+def ended(analysis_ids: Collection[int]) -> frozenset[int]:
+    """Return those of the analyses that are not under way."""
+    if not analysis_ids:
+        return frozenset()
+    found = Analysis.objects.filter(pk__in=analysis_ids).exclude(status__in=UNDER_WAY)
+    return frozenset(found.values_list("pk", flat=True))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Queue:
     """A queue: how many sub-tasks on it are at what, and who serves it."""

@@ -18,6 +18,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from qanat.server.api.common import admission
 from qanat.server.config.wsgi import application
+from qanat.server.realtime.events import Streams
+from qanat.server.realtime.watcher import Watcher
 from qanat.server.roles.bridge import Answer, Bridge, Environ
 from qanat.server.roles.lifeline import Lifeline
 
@@ -141,7 +143,13 @@ class ApiServer(BaseApplication):  # type: ignore[misc]
         """Return the application, as each process wants one."""
         folder = Path(settings.FILE_UPLOAD_TEMP_DIR)
         folder.mkdir(parents=True, exist_ok=True)
-        return Bridge(application, Doorkeeper(), folder=folder, threads=settings.QANAT.api_threads)
+        return Bridge(
+            application,
+            Doorkeeper(),
+            folder=folder,
+            rest_of=Streams(Watcher()).rest_of,
+            threads=settings.QANAT.api_threads,
+        )
 
 
 def _use_all_descriptors() -> None:

@@ -30,11 +30,9 @@ def api(*, host: str, port: int, websocket_port: int) -> None:
 def websocket(*, host: str, port: int, websocket_port: int) -> None:
     """Serve websockets."""
     del port
-    import uvicorn  # noqa: PLC0415 - needed by this role only
+    from qanat.server.roles.websocket import serve  # noqa: PLC0415 - needed by this role only
 
-    from qanat.server.config.asgi import application as asgi  # noqa: PLC0415
-
-    uvicorn.run(asgi, host=host, port=websocket_port, log_config=None, lifespan="off", access_log=False)
+    serve(host=host, port=websocket_port)
 
 
 def monitor(**_: object) -> None:

@@ -1,4 +1,8 @@
+from collections.abc import Callable
+
+from django.apps.registry import Apps
 from django.db import migrations, models
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 # Only wakes: whoever misses it finds the rows at the next look. One notification a transaction, sent by its commit.
 CREATE = """
@@ -19,8 +23,8 @@ DROP FUNCTION qanat_tell_changes();
 """
 
 
-def on_postgresql(statements):
-    def execute(apps, editor):
+def on_postgresql(statements: str) -> Callable[[Apps, BaseDatabaseSchemaEditor], None]:
+    def execute(_apps: Apps, editor: BaseDatabaseSchemaEditor) -> None:
         if editor.connection.vendor == "postgresql":
             editor.execute(statements)
 

@@ -1,0 +1,44 @@
+"""What happens to runs, as it happens, for browsers; ours alone (docs/reference/push.md)."""
+
+import math
+from typing import TYPE_CHECKING, Final, cast
+
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework_simplejwt.tokens import Token
+
+from qanat.server.api.common.described import Operation
+from qanat.server.api.common.policy import USERS, Endpoint
+from qanat.server.api.common.streams import EventStream
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+EVENT_STREAM: Final = {"type": "string", "description": "Server-sent events, without end."}
+LONGEST_NUMBER: Final = 18
+"""Digits: as many as the database's numbers can have."""
+
+
+class Events(Endpoint):
+    """``events/``."""
+
+    policy = USERS
+
+    def operations(self) -> dict[str, Operation]:
+        """Say what each method takes and gives."""
+        return {"get": Operation(gives=EVENT_STREAM, gives_type="text/event-stream")}
+
+    def get(self, request: Request) -> EventStream:
+        """Begin the stream, after the event that the browser says it had last."""
+        until = float(request.auth["exp"]) if isinstance(request.auth, Token) else math.inf
+        return EventStream(reader=cast("User", request.user).pk, after=_last_event(request), until=until)
+
+
+def _last_event(request: Request) -> int | None:
+    given = request.headers.get("Last-Event-ID", "")
+    if not given:
+        return None
+    if not (given.isascii() and given.isdigit() and len(given) <= LONGEST_NUMBER):
+        message = "Last-Event-ID must be the id of an event of this stream."
+        raise ValidationError({"Last-Event-ID": [message]})
+    return int(given)
