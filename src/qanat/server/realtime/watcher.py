@@ -133,26 +133,28 @@ class Watcher:
             while self._listeners:
                 self._woken.clear()
                 began = time.monotonic()
-                await self._look(ledger)
+                succeeded = await self._look(ledger)
                 await asyncio.sleep(max(SHORTEST_PAUSE_SECONDS, PAUSE_PER_WORK * (time.monotonic() - began)))
-                interval = settings.QANAT.look_interval_seconds * (RARER_WHEN_WOKEN if self._is_woken else 1)
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), interval)
+                rarer = RARER_WHEN_WOKEN if succeeded and self._is_woken else 1
+                if not (succeeded and ledger.announced):
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._woken.wait(), rarer * settings.QANAT.look_interval_seconds)
         finally:
             self._task = None
             if hearing is not None:
                 hearing.cancel()
 
-    async def _look(self, ledger: Ledger) -> None:
+    async def _look(self, ledger: Ledger) -> bool:
+        """Look and tell; say whether the look succeeded."""
         listeners, new = set(self._listeners), set(self._new)
         try:
             told = await self._database.ask(ledger.look, listeners, new)
         except DatabaseError as error:
             logger.warning("The database did not answer, listeners wait: %s", error)
-            return
+            return False
         except Exception:  # the outermost loop: the next look may succeed
             logger.exception("Listeners were not told; the next look is soon")
-            return
+            return False
         for listener in told.gone:
             listener.dismiss()
         for listener, letters in told.letters:
@@ -161,6 +163,7 @@ class Watcher:
         self._new -= new
         for listener in new:
             listener.meet(settled=told.settled)
+        return True
 
     async def _hear(self) -> None:
         def rely(*, on_wakes: bool) -> None:

@@ -39,6 +39,7 @@ def serve(*, host: str, port: int) -> None:
         ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
+        log_level="warning",  # kernels make a connection for each message
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=STOP_SECONDS,
