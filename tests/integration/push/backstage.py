@@ -90,12 +90,6 @@ def finish() -> None:
     workers.finish_all()
 
 
-def take(slug: str) -> str:
-    """Have workers go on until one holds a step; return its token."""
-    held = workers.take(slug)
-    return step_token(step_id=held.step_id, fence=held.fence)
-
-
 def take_any(analysis_id: int) -> str:
     """Have a worker take the first step of an analysis that is to be had; return its token."""
     workers.control()
@@ -104,6 +98,13 @@ def take_any(analysis_id: int) -> str:
     held = workers.deliver(mine)
     assert held is not None
     return step_token(step_id=held.step_id, fence=held.fence)
+
+
+def finish_held() -> None:
+    """Have workers commit the steps that they hold."""
+    for held in workers.held:
+        workers.finish(held)
+    workers.held.clear()
 
 
 def cancel(analysis_id: int, user_id: int) -> None:
@@ -139,3 +140,12 @@ def many(group: int, number: int) -> list[int]:
     queue = model.queue(RunMode.V1)
     claims.hello(worker=queue, queues=[queue], slots=1, draining=False, versions={}, now=clock.now())
     return [row.pk for row in Analysis.objects.bulk_create(rows)]
+
+
+def connections() -> int:
+    """Return how many connections PostgreSQL has."""
+    from django.db import connection  # noqa: PLC0415 - once
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'")
+        return int(cursor.fetchone()[0])

@@ -12,7 +12,7 @@ from tests.integration.push.stage import Stage, staged
 NEVER = "86400"
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """The processes, on each database. PostgreSQL's must be woken by it: the next look of their own is days away."""
     folder = tmp_path_factory.mktemp("stage")

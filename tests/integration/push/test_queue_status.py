@@ -14,7 +14,7 @@ from tests.integration.push import backstage
 from tests.integration.push.backstage import Somebody
 from tests.integration.push.stage import PATIENCE, Json, Stage, analyses_in, heard, heard_when, queues_in
 
-pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.xdist_group("push")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("push")]
 MIB = 2**20
 
 

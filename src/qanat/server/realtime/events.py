@@ -7,7 +7,7 @@ network and nothing else.
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -35,7 +35,9 @@ SEND_SECONDS: Final = 30.0
 LONGEST_SECONDS: Final = 600.0
 """Then the reader must come back, and prove again who it is: browsers do so by themselves."""
 MOST_RESUMED: Final = 5_000
-HEARTBEAT: Final = b": still here\n\n"
+PIECE_CHARACTERS: Final = 2**14
+"""What is sent at a time: so much is copied for a reader that does not take it."""
+HEARTBEAT: Final = Letter(text=": still here\n\n")
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
@@ -108,22 +110,21 @@ class Streams:
                     try:
                         told = await asyncio.wait_for(listener.take(), min(left, HEARTBEAT_SECONDS))
                     except TimeoutError:
-                        await _send(send, HEARTBEAT)
+                        await _send(send, [HEARTBEAT])
                         continue
-                    text = "".join(letter.text for letter in told if letter.number not in known)
-                    await _send(send, text.encode())
+                    await _send(send, [letter for letter in told if letter.number not in known])
             finally:
                 self._watcher.leave(listener)
 
     async def _resume(self, stream: EventStream, send: Send, *, settled: int) -> set[int]:
         """Send what the reader has missed, or else where to go on from; return the numbers of what was sent."""
-        found, text = await self._database.ask(_missed, reader=stream.reader, after=stream.after, settled=settled)
-        await _send(send, text.encode())
-        return found
+        missed = await self._database.ask(_missed, reader=stream.reader, after=stream.after, settled=settled)
+        await _send(send, missed)
+        return {letter.number for letter in missed}
 
 
-def _missed(*, reader: int, after: int | None, settled: int) -> tuple[set[int], str]:
-    """Return the numbers and the text of the events that a reader has missed since one.
+def _missed(*, reader: int, after: int | None, settled: int) -> list[Letter]:
+    """Return the events that a reader has missed since one.
 
     Raises:
         Dismissed: the reader is switched off.
@@ -132,15 +133,27 @@ def _missed(*, reader: int, after: int | None, settled: int) -> tuple[set[int], 
     if actor is None:
         raise Dismissed
     if after is None:
-        return set(), f"id: {settled}\n\n"
+        return [Letter(text=f"id: {settled}\n\n")]
     happened = news.since(after, limit=MOST_RESUMED)
     if len(happened) == MOST_RESUMED or after > news.latest():
-        return set(), f"id: {settled}\nevent: reset\ndata: {{}}\n\n"
-    shown = letters(happened, actor=actor, settled=settled)
-    return {letter.number for letter in shown}, "".join(letter.text for letter in shown)
+        return [Letter(text=f"id: {settled}\nevent: reset\ndata: {{}}\n\n")]
+    return letters(happened, actor=actor, settled=settled)
 
 
-async def _send(send: Send, piece: bytes) -> None:
-    if piece:
-        message = {"type": "http.response.body", "body": piece, "more_body": True}
+async def _send(send: Send, told: Sequence[Letter]) -> None:
+    for piece in _pieces(told):
+        message = {"type": "http.response.body", "body": piece.encode(), "more_body": True}
         await asyncio.wait_for(send(message), SEND_SECONDS)
+
+
+def _pieces(told: Sequence[Letter]) -> Iterator[str]:
+    texts: list[str] = []
+    size = 0
+    for letter in told:
+        texts.append(letter.text)
+        size += len(letter.text)
+        if size >= PIECE_CHARACTERS:
+            yield "".join(texts)
+            texts, size = [], 0
+    if texts:
+        yield "".join(texts)

@@ -79,7 +79,8 @@ class Ledger:
         letters: list[tuple[Listener, list[Letter]]] = []
         for actor, equals in _by_rights(due, users):
             documents = [each for each in equals if each.wants is Wants.QUEUES]
-            streams = [each for each in equals if each.wants is Wants.EVENTS]
+            # Whoever is new reads what was before for themselves, from where they were.
+            streams = [each for each in equals if each.wants is Wants.EVENTS and each not in new]
             if documents:
                 letter = Letter(text=json.dumps(queries.queue_status(actor, show_models=show_models, also=ended)))
                 letters += [(each, [letter]) for each in documents]
