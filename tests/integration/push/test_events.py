@@ -2,7 +2,7 @@
 
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -151,7 +151,7 @@ def test_a_reader_that_was_away_for_too_long_is_told_to_begin_anew(
 @pytest.mark.parametrize("after", ["one", "-1", "1.5", "9" * 30, "²"])
 def test_an_id_that_is_none_is_refused(stage: Stage, me: Somebody, after: str) -> None:
     with stage.client(me.token) as client:
-        answer = client.get("v2/events/", headers={"Last-Event-ID": after.encode()})
+        answer = client.get("v2/events/", headers={b"Last-Event-ID": after.encode()})
 
     assert (answer.status_code, list(answer.json())) == (400, ["Last-Event-ID"])
 

@@ -247,10 +247,12 @@ def test_whoever_is_switched_off_is_sent_away(stage: Stage, me: Somebody, moved_
 def test_a_connection_ends_with_its_token(stage: Stage) -> None:
     brief = stage.do(backstage.somebody, token_seconds=2)
 
-    with stage.connect(authorization=bearer(brief)) as connection:
-        with pytest.raises(ConnectionClosed) as closed:  # noqa: PT012 - it may be told something before
-            while True:
-                heard(connection)
+    with (
+        stage.connect(authorization=bearer(brief)) as connection,
+        pytest.raises(ConnectionClosed) as closed,
+    ):
+        while True:  # it may be told something before
+            heard(connection)
 
     assert closed.value.rcvd is not None
     assert (closed.value.rcvd.code, "expired" in closed.value.rcvd.reason) == (1008, True)
