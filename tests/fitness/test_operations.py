@@ -19,17 +19,6 @@ PAGES: Final = frozenset({"limit", "cursor", "q", "ordering"})
 OURS_ALONE: Final = {("GET", f"/api/{version}/portfolios/{{id}}/validation_report/") for version in ("v1", "v2")}
 """What a validation found, by file, row and column; clients of the reference know the text of ``errors_file`` only."""
 
-TO_COME: Final[dict[str, list[Key]]] = {
-    "log-in through an identity provider": [
-        ("GET", "/api/oidc/authorize/"),
-        ("GET", "/api/oidc/callback/"),
-        ("POST", "/api/oidc/callback/"),
-        ("GET", "/api/oidc/logout/"),
-        ("POST", "/api/oidc/session_token/"),
-    ],
-}
-"""What is not there yet. Whoever builds it takes it off; the list shrinks to nothing."""
-
 REFUSED: Final[dict[str, list[Key]]] = {
     "sub-tasks are facts of the engine: users neither make nor remove them": [
         ("POST", "/api/v2/analysis-task-statuses/"),
@@ -66,7 +55,7 @@ def without_effect(key: Key, parameters: frozenset[str]) -> frozenset[str]:
 def test_all_operations_are_there_but_those_named() -> None:
     missing = operations().keys() - ours().keys()
 
-    assert missing == {key for keys in [*TO_COME.values(), *REFUSED.values()] for key in keys}
+    assert missing == {key for keys in REFUSED.values() for key in keys}
 
 
 def test_we_offer_no_other_operation_but_those_named() -> None:

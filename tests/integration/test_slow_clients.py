@@ -3,13 +3,13 @@
 import http.client
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import httpx
 import psutil
 import pytest
 
-from tests.live_server import HOST, Live, serving
+from tests.live_server import HOST, PASSWORD, Live, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live server")]
 MANY = 50
@@ -114,6 +114,31 @@ def test_a_large_body_of_somebody_unknown_is_read_but_not_kept(live: Live, large
 
     assert (answer.status_code, answer.json()) == (403, {"detail": "Authentication credentials were not provided."})
     assert psutil.Process(live.pid).children()[0].io_counters().write_bytes - before < MIB
+
+
+@contextmanager
+def in_session(live: Live) -> Iterator[httpx.Client]:
+    """Yield a browser on this machine, in which somebody has logged in on the page for it."""
+    with httpx.Client(base_url=live.url, timeout=60) as browser:
+        browser.get("auth/login/")
+        form = {"username": "admin", "password": PASSWORD, "csrfmiddlewaretoken": browser.cookies["csrftoken"]}
+        assert browser.post("auth/login/", data=form).status_code == 302
+        yield browser
+
+
+def test_a_browser_with_a_session_sends_a_large_body(live: Live) -> None:
+    with in_session(live) as browser:
+        token = {"X-CSRFToken": browser.cookies["csrftoken"]}
+        portfolio = browser.post("v2/portfolios/", json={"name": "by session"}, headers=token).json()["id"]
+        path, file = f"v2/portfolios/{portfolio}/location_file/", ("location.csv", bytes(4 * MIB), "text/csv")
+
+        without = browser.post(path, files={"file": file})
+        receipt = browser.post(path, files={"file": file}, headers=token)
+        stored = browser.get(path).content
+        browser.delete(f"v2/portfolios/{portfolio}/", headers=token)
+
+    assert (without.status_code, "CSRF" in without.json()["detail"]) == (403, True)
+    assert (receipt.status_code, len(stored)) == (200, 4 * MIB)
 
 
 def test_a_large_body_for_nobody_is_not_taken(live: Live, client: httpx.Client) -> None:

@@ -20,7 +20,10 @@ from qanat.demo.results import LossSummary, NoLosses, read_losses
 
 console = Console(highlight=False)
 
-LOOK_EVERY_SECONDS = 0.25
+SHORTEST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 1.0
+PAUSE_SHARE = 0.05
+"""Between two looks at a run: this share of how long it has taken so far."""
 TRACEBACK_LINES = 25
 WAITING = ""
 """Name of the bar that stands for a run whose sub-tasks are not known yet."""
@@ -190,18 +193,21 @@ def _wait(
     client: Client, identifier: int, ends: tuple[str, ...], *, v2: bool, bar: Progress | None
 ) -> list[dict[str, Any]]:
     bars: dict[str, Any] = {}
+    begun = time.monotonic()
     while True:
         analysis = client.get(f"analyses/{identifier}/")
-        steps: list[dict[str, Any]] = client.get(f"analyses/{identifier}/sub_task_list/") if v2 else []
+        status = analysis["status"]
+        watched = v2 and (bar is not None or status in ends)
+        steps: list[dict[str, Any]] = client.get(f"analyses/{identifier}/sub_task_list/") if watched else []
         if bar is not None:
             _show(bar, bars, steps, analysis)
-        status = analysis["status"]
         finished = all(step["status"] in {"COMPLETED", "CANCELLED", "ERROR"} for step in steps)
         if status in ends and finished:
             return steps
         if status.endswith(("_ERROR", "_NO_KEYS", "_CANCELLED")):
             raise CommandFailed(_failure(client, identifier, status))
-        time.sleep(LOOK_EVERY_SECONDS)
+        pause = (time.monotonic() - begun) * PAUSE_SHARE
+        time.sleep(min(max(pause, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS))
 
 
 def _show(bar: Progress, bars: dict[str, Any], steps: list[dict[str, Any]], analysis: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""How archives (tar.gz) are written, and what of them is believed, wherever they are read."""
+"""How archives (tar.gz; between steps tar) are written, and what of them is believed, wherever they are read."""
 
 from typing import Final
 

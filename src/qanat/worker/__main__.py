@@ -41,7 +41,7 @@ def main() -> int:
         help=f"mode that a new model is registered with; {INTERNAL}: validate, run and transform exposure, no model",
     )
     parser.add_argument("--work-dir", type=Path, help="where steps run")
-    parser.add_argument("--slots", type=int, help="chunks to run at a time [as many as there are cores]")
+    parser.add_argument("--slots", type=_positive, help="chunks to run at a time [as many as there are cores]")
     parser.add_argument(
         "--warm-seconds", type=float, help="how long an idle worker keeps the kernel in memory [for ever]"
     )
@@ -69,6 +69,18 @@ def main() -> int:
     except (ModelDirectoryError, OSError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - a sentence for whoever starts it
         return 2
+
+
+def _positive(text: str) -> int:
+    """Return a number from 1.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        message = f"'{text}' is not a whole number from 1"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
 
 
 def _worker_key(path: Path | None) -> str | None:

@@ -1,6 +1,8 @@
-"""Archives: gzip at level 1 (level 9 costs more than making the inputs), and extraction that trusts nothing.
+"""Archives: tar.gz for users, plain tar between the steps of a run, and extraction that trusts nothing.
 
-gzip is begun anew every few megabytes, so that whoever wants a file out of the middle can begin near it.
+gzip is at level 1, for level 9 costs more than making the inputs, and is begun anew every few megabytes, so that
+whoever wants a file out of the middle can begin near it. What only the next step reads is not compressed: that would
+take longer than to send it.
 """
 
 import gzip
@@ -8,7 +10,8 @@ import json
 import shutil
 import tarfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO, Final, Self
 
@@ -26,20 +29,16 @@ class UnsafeArchive(Exception):
 def pack(
     directory: Path, target: Path, *, members: Iterable[str] = (".",), keep: Callable[[Path], bool] | None = None
 ) -> Path:
-    """Write the members of a directory to a tar.gz, sorted, without owners; FIFOs and links are left out.
+    """Write the members of a directory to an archive, sorted, without owners; FIFOs and links are left out.
 
     Args:
         directory: member names are relative to it.
-        target: the archive.
+        target: the archive; its suffix says whether it is compressed: ``.tar.gz`` or ``.tar``.
         members: files or folders; ``"."`` is everything.
         keep: whether a path goes in; default: all.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        target.open("wb") as stream,
-        _Sections(stream) as sections,
-        tarfile.open(fileobj=sections, mode="w") as archive,  # type: ignore[call-overload]
-    ):
+    with _new(target) as archive:
         for member in members:
             root = directory / member
             for path in sorted([root, *root.rglob("*")] if root.is_dir() else [root]):
@@ -53,12 +52,8 @@ def pack(
 def repack(archive_path: Path, target: Path, *, instead: Mapping[str, Path]) -> None:
     """Copy a tar.gz, with some members taken from files, in place of those of the same name where there are any."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        tarfile.open(archive_path, "r|*") as before,
-        target.open("wb") as stream,
-        _Sections(stream) as sections,
-        tarfile.open(fileobj=sections, mode="w") as archive,  # type: ignore[call-overload]
-    ):
+    # Not as a stream ("r|"), of which tarfile reads the first section only.
+    with tarfile.open(archive_path, "r:*") as before, _new(target) as archive:
         for member in before:
             if member.name.removeprefix("./") not in instead:
                 archive.addfile(member, before.extractfile(member) if member.isreg() else None)
@@ -67,7 +62,7 @@ def repack(archive_path: Path, target: Path, *, instead: Mapping[str, Path]) -> 
 
 
 def unpack(archive_path: Path, directory: Path) -> None:
-    """Extract a tar.gz.
+    """Extract an archive, compressed or not.
 
     Raises:
         UnsafeArchive: a member leads out of the directory, is a link to outside or a device, or there is too much.
@@ -87,6 +82,16 @@ def unpack(archive_path: Path, directory: Path) -> None:
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         message = f"{archive_path.name} cannot be unpacked: {error}"
         raise UnsafeArchive(message) from error
+
+
+@contextmanager
+def _new(target: Path) -> Iterator[tarfile.TarFile]:
+    with (
+        target.open("wb") as stream,
+        nullcontext(stream) if target.suffix == ".tar" else _Sections(stream) as sink,
+        tarfile.open(fileobj=sink, mode="w") as archive,  # type: ignore[call-overload]
+    ):
+        yield archive
 
 
 class _Sections:

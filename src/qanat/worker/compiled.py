@@ -1,4 +1,4 @@
-"""Whether the kernel has been compiled for this kind of processor, and having that done behind everything else."""
+"""Where numba keeps the kernel's compiled functions, whether they are there, and making them behind everything else."""
 
 import hashlib
 import importlib.util
@@ -7,7 +7,6 @@ import os
 import platform
 import subprocess
 import sys
-import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -17,29 +16,34 @@ DECIDES: Final = ("oasislmf", "numba", "llvmlite", "numpy")
 """Distributions whose versions compiled code depends on."""
 
 
-def mark() -> Path:
+def cache_dir(work_dir: Path) -> Path | None:
+    """Return the folder that numba is to keep what it compiles in; None: beside the kernel, where it can be written."""
+    if named := os.environ.get("NUMBA_CACHE_DIR"):
+        return Path(named)
+    return None if os.access(_kernel(), os.W_OK) else work_dir / "numba-cache"
+
+
+def mark(work_dir: Path) -> Path:
     """Return the file that says that `qanat worker warm` has been, in a folder that goes with numba's cache."""
     versions = [metadata.version(name) for name in DECIDES]
     processor = os.environ.get("NUMBA_CPU_NAME") or _processor()
     identity = json.dumps([versions, sys.version, processor, os.environ.get("NUMBA_CPU_FEATURES")])
-    kernel = importlib.util.find_spec("oasislmf")
-    beside = Path(str(kernel.origin)).parent / "__pycache__" if kernel is not None else Path(tempfile.gettempdir())
-    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or beside)
+    folder = cache_dir(work_dir) or _kernel() / "__pycache__"
     return folder / f"qanat-warm-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
 
 
 class InBackground:
     """`qanat worker warm`, at work only where nobody else is; ``close`` ends it."""
 
-    def __init__(self) -> None:
+    def __init__(self, work_dir: Path) -> None:
         """Start it, if it has not been done."""
         self._process: subprocess.Popen[bytes] | None = None
-        if mark().exists():
+        if mark(work_dir).exists():
             return
         alive, self._held = os.pipe()
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own
-                [*COMMAND, "--once", "--parent-fd", str(alive)],
+                [*COMMAND, "--once", "--work-dir", str(work_dir), "--parent-fd", str(alive)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=(alive,),
@@ -53,6 +57,12 @@ class InBackground:
         if self._process is not None:
             os.close(self._held)
             self._process.wait()
+
+
+def _kernel() -> Path:
+    """Return the kernel's folder; where there is no kernel, one that cannot be written."""
+    kernel = importlib.util.find_spec("oasislmf")
+    return Path(str(kernel.origin)).parent if kernel is not None else Path(os.devnull)
 
 
 def _processor() -> str:

@@ -3,7 +3,14 @@
 from pathlib import Path, PurePath
 from typing import Final
 
-MAGIC: Final = {b"PAR1": ".parquet", b"\x1f\x8b": ".csv.gz", b"PK\x03\x04": ".csv.zip", b"BZh": ".csv.bz2"}
+from qanat.contract import formats
+
+MAGIC: Final = {
+    formats.PARQUET: ".parquet",
+    formats.GZIP: ".csv.gz",
+    formats.ZIP: ".csv.zip",
+    formats.BZIP2: ".csv.bz2",
+}
 BY_NAME: Final = (".parquet", ".csv", ".json", ".txt")
 BY_TYPE: Final = {
     "text/csv": ".csv",

@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn, Self
 
-from qanat.worker import processes
+from qanat.worker import huge_pages, processes
 
 STREAMS: Final = 3
 LENGTH: Final = struct.Struct("!I")
@@ -193,9 +193,17 @@ class ForkServer:
         os.set_blocking(self._woken, False)
         os.set_blocking(self._wake, False)
 
-    def serve(self) -> NoReturn:
-        """Serve, and end this process when there is nobody left to serve."""
+    def serve(self, *, lasting: bool = False, announce: Callable[[], object] = lambda: None) -> NoReturn:
+        """Serve, and end this process when there is nobody left to serve.
+
+        Args:
+            lasting: it serves for long, so that what makes its forks quicker may take a moment.
+            announce: called when nothing but orders is left to be done.
+        """
         _settle()
+        if lasting:
+            huge_pages.collapse()
+        announce()
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake)
         selector = selectors.DefaultSelector()

@@ -52,7 +52,7 @@ def run(settings: WorkerSettings) -> int:
     # Steps without a model are too rare to keep the kernel in memory for.
     if settings.warm_seconds is None and settings.model_dir is not None:
         supervisor.warm_up()
-    compiling = None if settings.model_dir is None else compiled.InBackground()
+    compiling = None if settings.model_dir is None else compiled.InBackground(settings.work_dir)
     app = _listener(settings)
     slots = Slots(settings.slots, supervisor.run)
 

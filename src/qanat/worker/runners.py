@@ -7,7 +7,6 @@ zygote has died, a runner is started afresh: the same step, only later.
 """
 
 import functools
-import importlib.util
 import logging
 import os
 import subprocess
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from qanat.contract import tasks
+from qanat.worker import compiled
 from qanat.worker.fork_server import RSS_UNIT, Ended, ServerGone
 from qanat.worker.zygotes import Zygotes
 
@@ -60,14 +60,10 @@ WARM_SECONDS: Final = 60.0
 
 
 def runner_environment(work_dir: Path) -> dict[str, str]:
-    """Return what runners inherit.
-
-    numba keeps what it compiles beside the kernel; where that cannot be written, in the worker's directory.
-    """
+    """Return what runners inherit."""
     allowed = {name: os.environ[name] for name in ALLOWED_ENVIRONMENT if name in os.environ}
-    kernel = importlib.util.find_spec("oasislmf")
-    if kernel is not None and not os.access(Path(str(kernel.origin)).parent, os.W_OK):
-        allowed.setdefault("NUMBA_CACHE_DIR", str(work_dir / "numba-cache"))
+    if (cache := compiled.cache_dir(work_dir)) is not None:
+        allowed["NUMBA_CACHE_DIR"] = str(cache)
     # The kernel's tools are console scripts of this very environment.
     tools = str(Path(sys.executable).parent)
     path = os.pathsep.join([tools, os.environ.get("PATH", os.defpath)])

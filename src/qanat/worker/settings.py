@@ -15,6 +15,11 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def default_work_dir() -> Path:
+    """Return where steps run where nobody says: one folder for each user of this host."""
+    return Path(tempfile.gettempdir()) / f"qanat-worker-{os.getuid()}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class WorkerSettings:
     """All that a worker needs to know."""
@@ -34,7 +39,7 @@ class WorkerSettings:
     """The model settings, likewise."""
     run_mode: RunMode = RunMode.V2
     """The mode that a new model gets when it registers; work of either mode is taken."""
-    work_dir: Path = field(default_factory=lambda: Path(tempfile.gettempdir()) / f"qanat-worker-{os.getuid()}")
+    work_dir: Path = field(default_factory=default_work_dir)
     slots: int = field(default_factory=usable_cores)
     """How many steps for one core run at a time; one that is for all cores runs alone."""
     warm_seconds: float | None = None

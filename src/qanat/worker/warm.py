@@ -30,6 +30,7 @@ from qanat.worker.fork_server import Lifeline
 from qanat.worker.identity import identify
 from qanat.worker.local_run import StepFailed, run_plan
 from qanat.worker.runners import Runners, runner_environment
+from qanat.worker.settings import default_work_dir
 
 LOCATIONS: Final = 20
 SAMPLES: Final = (10, 100)
@@ -59,6 +60,7 @@ def main() -> int:
     )
     parser.add_argument("--cpu", help="kind of processor to compile for, such as x86-64-v3 [this one; NUMBA_CPU_NAME]")
     parser.add_argument("--once", action="store_true", help="do nothing if it has been done")
+    parser.add_argument("--work-dir", type=Path, default=default_work_dir(), help="that of the worker")
     parser.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.parent_fd is not None:
@@ -66,7 +68,7 @@ def main() -> int:
         os.nice(NICE)
     if options.cpu:
         os.environ["NUMBA_CPU_NAME"] = options.cpu
-    mark = compiled.mark()
+    mark = compiled.mark(options.work_dir)
     mark.parent.mkdir(parents=True, exist_ok=True)
     # Workers of several models may start at once: the second finds that the first has done it.
     with mark.with_suffix(".lock").open("w") as lock:
@@ -74,7 +76,7 @@ def main() -> int:
         if options.once and mark.exists():
             return 0
         try:
-            compile_all(options.samples)
+            compile_all(options.samples, options.work_dir)
         except StepFailed as failure:
             print(failure, file=sys.stderr)  # noqa: T201 - a command speaks to a person
             return 1
@@ -82,18 +84,19 @@ def main() -> int:
     return 0
 
 
-def compile_all(samples: list[int]) -> None:
-    """Run the demonstration model for each number of samples.
+def compile_all(samples: list[int], work_dir: Path) -> None:
+    """Run the demonstration model for each number of samples, as a worker with ``work_dir`` would.
 
     Raises:
         StepFailed: the kernel failed.
     """
+    work_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="qanat-warm-") as name:
         folder = Path(name)
         write_model(folder / "model")
         portfolio = write_portfolio(folder / "portfolio", locations=LOCATIONS)
         wanted = json.loads(portfolio.settings.read_text()) | _all_reports()
-        forks = Runners(environment=runner_environment(folder))
+        forks = Runners(environment=runner_environment(work_dir))
         try:
             for number in samples:
                 begun = time.monotonic()
@@ -110,7 +113,7 @@ def compile_all(samples: list[int]) -> None:
                     },
                     directory=folder / f"run-{number}",
                     runners=forks,
-                    shim=shims.compiled(folder),
+                    shim=shims.compiled(work_dir),
                 )
                 print(f"{number} samples: {time.monotonic() - begun:.0f} s", flush=True)  # noqa: T201 - as above
         finally:

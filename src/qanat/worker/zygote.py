@@ -26,6 +26,7 @@ def main(steps: int, tools: int) -> NoReturn:
     for_steps = socket.socket(fileno=steps)
     light = tool_server.load(tool_server.LIGHT)
     numba_cache.load_all(packages={tool_server.DISTRIBUTION})
+    numba_cache.know_types()
     this = os.getpid()
     if os.fork() == 0:
         for_tools.close()
@@ -35,7 +36,7 @@ def main(steps: int, tools: int) -> NoReturn:
     def serve_tools(lifeline: Lifeline) -> None:
         tool_server.serve(socket.socket(fileno=os.dup(0)), light, lifeline=lifeline.descriptors)
 
-    ForkServer(for_tools, take_from_parent, {SERVE_TOOLS: serve_tools}, own_sessions=True).serve()
+    ForkServer(for_tools, take_from_parent, {SERVE_TOOLS: serve_tools}, own_sessions=True).serve(lasting=True)
 
 
 def _serve_steps(control: socket.socket, *, parent: int) -> NoReturn:
@@ -49,8 +50,12 @@ def _serve_steps(control: socket.socket, *, parent: int) -> NoReturn:
     def run_step(lifeline: Lifeline) -> int:
         return runner.main(Path(sys.argv[1]), lifeline=lifeline, tools=tools)
 
-    control.sendall(PID.pack(os.getpid()))
-    ForkServer(control, take_from_parent, {RUN_STEP: run_step}, lifeline=(parent,), own_sessions=True).serve()
+    def send_word() -> None:
+        control.sendall(PID.pack(os.getpid()))
+
+    server = ForkServer(control, take_from_parent, {RUN_STEP: run_step}, lifeline=(parent,), own_sessions=True)
+    # Only now, for how much memory it has then is what it is later compared with.
+    server.serve(lasting=True, announce=send_word)
 
 
 if __name__ == "__main__":

@@ -167,7 +167,7 @@ class Zygotes:
     def __init__(self, environment: Mapping[str, str], *, warm_seconds: float | None) -> None:
         """Keep a zygote for so long after its last fork; None is for ever.
 
-        To import the kernel takes seconds of a core, to keep it imported some 300 MB of memory.
+        To import the kernel takes seconds of a core, to keep it imported some 400 MB of memory.
         """
         self._environment = environment
         self._warm_seconds = warm_seconds

@@ -88,6 +88,17 @@ FAILURE: Final[dict[str, Any]] = {
 }
 HELLO: Final = {"worker": WORKER, "queues": [], "slots": 1, "draining": False, "versions": {}}
 
+OF_A_PROVIDER: Final = frozenset(
+    {
+        "GET oidc/authorize/",
+        "GET oidc/callback/",
+        "POST oidc/callback/",
+        "POST oidc/session_token/",
+        "GET oidc/logout/",
+    }
+)
+"""Where users are ours, as here, nobody gets anything from these; with a provider see ``test_provider``."""
+
 QUESTIONS: Final[Mapping[str, Maker]] = {
     "POST access_token/": _login,
     "POST refresh_token/": _refresh,

@@ -18,7 +18,7 @@ from qanat.server.config import celery  # noqa: F401 - as the server's entry poi
 from tests.api.authorisation.cast import OTHERS, Cast, Question, ask
 from tests.api.authorisation.cast import USERS as PEOPLE
 from tests.api.authorisation.operations import Operation, operations
-from tests.api.authorisation.questions import question
+from tests.api.authorisation.questions import OF_A_PROVIDER, question
 
 pytestmark = pytest.mark.django_db
 EVERYBODY = (*PEOPLE, *OTHERS)
@@ -42,6 +42,8 @@ STRANGERS = ("another group", "no group", "staff")
 
 def expected(operation: Operation, asked: Question, *, whose: str) -> dict[str, str]:
     """Return the verdict on everybody."""
+    if operation.key in OF_A_PROVIDER:
+        return dict.fromkeys(EVERYBODY, "400")
     policy = operation.policy
     if not isinstance(policy, ByGroups):
         assert policy is not None

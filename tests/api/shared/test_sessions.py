@@ -92,6 +92,6 @@ def test_housekeeping_forgets_sessions_that_have_expired(browser: Client, somebo
     log_in(browser, somebody)
     Session.objects.update(expire_date=clock.now() - dt.timedelta(seconds=1))
 
-    forget_expired_logins()
+    forget_expired_logins(now=clock.now())
 
     assert not Session.objects.exists()

@@ -46,7 +46,7 @@ def session_of(user_id: int) -> str:
 
     request = RequestFactory().get("/")
     request.session = SessionStore()
-    login(request, User.objects.get(pk=user_id), backend="django.contrib.auth.backends.ModelBackend")
+    login(request, User.objects.get(pk=user_id))
     request.session.save()
     return str(request.session.session_key)
 
@@ -121,8 +121,8 @@ def progress(analysis_id: int) -> tuple[int, int]:
 def happen(analysis_id: int, *, times: int = 1) -> int:
     """Have the engine note something of the latest run of an analysis; return the number of the last note."""
     run = Run.objects.filter(analysis_id=analysis_id).latest("pk")
-    notes = [Event.objects.create(run=run, at=workers.now, event="noted", to_state=run.state) for _ in range(times)]
-    return notes[-1].pk
+    notes = [Event(run=run, at=workers.now, event="noted", to_state=run.state) for _ in range(times)]
+    return max(note.pk for note in Event.objects.bulk_create(notes))
 
 
 def tick() -> None:

@@ -34,7 +34,7 @@ def client_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[PlatformInM
         made.append(Client("http://losses.example"))
         return made[-1]
 
-    monkeypatch.setattr(module, "LOOK_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(module, "LONGEST_PAUSE_SECONDS", 0.0)
     yield make
     for client in made:
         client.__exit__()

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -136,6 +137,35 @@ def test_a_model_without_a_data_folder_takes_all_along(tmp_path: Path) -> None:
 
     assert not (tmp_path / "static" / "events.bin").is_symlink()
     assert (tmp_path / "static" / "events.bin").read_text() == "events"
+
+
+def test_an_archive_of_several_sections_is_copied_whole(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    content = os.urandom(limits.SECTION_BYTES // 4)
+    for number in range(12):
+        (source / f"{number}.bin").write_bytes(content)
+    (tmp_path / "new.bin").write_text("new")
+
+    archive = archives.pack(source, tmp_path / "before.tar.gz")
+    archives.repack(archive, tmp_path / "after.tar.gz", instead={"new.bin": tmp_path / "new.bin"})
+    archives.unpack(tmp_path / "after.tar.gz", tmp_path / "there")
+
+    found = {path.name: path.read_bytes() for path in (tmp_path / "there").iterdir()}
+    assert found == {f"{number}.bin": content for number in range(12)} | {"new.bin": b"new"}
+
+
+@pytest.mark.parametrize("name", ["a.tar.gz", "a.tar"])
+def test_an_archive_is_compressed_if_its_name_says_so(tmp_path: Path, name: str) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "zeros").write_bytes(bytes(100_000))
+
+    archive = archives.pack(source, tmp_path / name)
+    archives.unpack(archive, tmp_path / "there")
+
+    assert (archive.stat().st_size < 100_000) == name.endswith(".gz")
+    assert (tmp_path / "there" / "zeros").read_bytes() == bytes(100_000)
 
 
 def test_a_member_is_put_in_place_of_the_one_of_its_name(tmp_path: Path) -> None:

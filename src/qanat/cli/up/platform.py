@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 LEASE_SECONDS = 12
 WARM_SECONDS = "60"
-"""An idle laptop has better use for 300 MB than to keep the kernel in memory for ever."""
+"""An idle laptop has better use for 400 MB than to keep the kernel in memory for ever."""
 DRAIN_SECONDS = 15.0
 STOP_SECONDS = 10.0
 READY_SECONDS = 60.0

@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class AccountsConfig(AppConfig):
-    """No tables of its own: users and groups are Django's."""
+    """Users and groups are Django's; who they are at an identity provider, and what failed to log in, is ours."""
 
     name = "qanat.server.accounts"
     label = "accounts"

@@ -1,11 +1,15 @@
 """Writes of accounts."""
 
 import secrets
+from datetime import datetime
 from typing import Final
 
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import transaction
+
+from qanat.server.accounts import throttle, tickets
 
 FIRST_ADMIN: Final = "admin"
 
@@ -30,12 +34,23 @@ def reset_admin_password() -> str:
     return password
 
 
+def ensure_somebody() -> User:
+    """Return who everybody is where nobody logs in: the first administrator, made without a password if need be."""
+    found = User.objects.filter(is_superuser=True, is_active=True).order_by("pk").first()
+    if found is not None:
+        return found
+    defaults = {"is_staff": True, "is_superuser": True, "password": make_password(None)}
+    return User.objects.get_or_create(username=FIRST_ADMIN, defaults=defaults)[0]
+
+
 def first_superuser() -> User:
     """Return the user to whom belongs what no user made, such as models that register themselves."""
     return User.objects.filter(is_superuser=True).earliest("pk")
 
 
-def forget_expired_logins() -> None:
-    """Remove sessions and refresh tokens that have expired, and with these their entries on the blacklist."""
+def forget_expired_logins(*, now: datetime) -> None:
+    """Remove sessions, refresh tokens (with these their entries on the blacklist), tickets and failures to log in."""
+    tickets.forget(now=now)
+    throttle.forget(now=now)
     call_command("clearsessions")
     call_command("flushexpiredtokens")

@@ -7,10 +7,12 @@ import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from qanat.domain.hosts import is_loopback
 from qanat.storage.port import KEY
 from qanat.storage.secret_files import keep_secret
 
@@ -96,14 +98,84 @@ class StorageSettings(BaseSettings):
         return self
 
 
-class ServerSettings(StorageSettings):
+class LoginSettings(BaseSettings):
+    """How users prove who they are; the names are the reference platform's as above."""
+
+    debug: bool = False
+    api_auth_type: Literal["simple", "oidc", "keycloak", "authentik", "disabled"] = _shared("api_auth_type", "simple")
+    """``simple``: names and passwords of our own; ``disabled``: everybody is the first administrator; else: through an
+    identity provider that speaks OpenID Connect."""
+    oidc_endpoint: str = _shared("oidc_endpoint", "")
+    """The provider's: of Keycloak ``https://HOST/realms/REALM/protocol/openid-connect/``, of authentik
+    ``https://HOST/application/o/``, of others the issuer."""
+    oidc_issuer: str = _shared("oidc_issuer", "")
+    """What tokens must call their issuer, where it is not what follows from the endpoint."""
+    oidc_client_name: str = _shared("oidc_client_name", "")
+    oidc_client_secret: SecretStr = _shared("oidc_client_secret", SecretStr(""))
+    oidc_verify_ssl: bool = _shared("oidc_verify_ssl", default=True)
+    """Whether the provider must prove who it is; only for debugging not."""
+    oidc_redirect_origins: list[str] = _shared("oidc_redirect_origins", [])
+    """Where else a log-in may lead back to, such as ``https://ui.example.com``."""
+    ingress_external_host: str = Field(
+        default="",
+        validation_alias=AliasChoices(*shared_names("ingress_external_host"), "INGRESS_EXTERNAL_HOST"),
+    )
+    """The host, and port, by which browsers know this server."""
+    ingress_internal_host: str = Field(
+        default="",
+        validation_alias=AliasChoices(*shared_names("ingress_internal_host"), "INGRESS_INTERNAL_HOST"),
+    )
+    """Where the server itself finds that host, if not by its name."""
+    proxies: int = Field(default=0, ge=0)
+    """How many reverse proxies of ours stand before the API: so many of the last addresses in ``X-Forwarded-For`` are
+    to be believed."""
+
+    @property
+    def through_provider(self) -> bool:
+        """Whether users log in through an identity provider."""
+        return self.api_auth_type not in {"simple", "disabled"}
+
+    @property
+    def external_origin(self) -> str:
+        """Where browsers find this server."""
+        plain = self.debug and is_loopback(self.ingress_external_host)
+        return f"{'http' if plain else 'https'}://{self.ingress_external_host}"
+
+    @model_validator(mode="after")
+    def _provider_is_known(self) -> Self:
+        if not self.through_provider:
+            return self
+        needed = ("oidc_endpoint", "oidc_client_name", "ingress_external_host")
+        if missing := [f"QANAT_{name.upper()}" for name in needed if not getattr(self, name)]:
+            message = f"logging in through '{self.api_auth_type}' needs {' and '.join(missing)}"
+            raise ValueError(message)
+        if not self.debug and not self.oidc_verify_ssl:
+            message = (
+                "QANAT_OIDC_VERIFY_SSL can be false with QANAT_DEBUG only: name the certificates of your own "
+                "authority in SSL_CERT_FILE instead"
+            )
+            raise ValueError(message)
+        if not self.debug and not self.oidc_endpoint.startswith("https://"):
+            message = "QANAT_OIDC_ENDPOINT must begin with https://, or whoever is on the way could log in as anybody"
+            raise ValueError(message)
+        if wrong := [origin for origin in self.oidc_redirect_origins if not _is_origin(origin, debug=self.debug)]:
+            message = f"QANAT_OIDC_REDIRECT_ORIGINS: '{wrong[0]}' should look like https://ui.example.com"
+            raise ValueError(message)
+        return self
+
+
+def _is_origin(text: str, *, debug: bool) -> bool:
+    parts = urlsplit(text)
+    return bool(parts.hostname) and text == f"{parts.scheme}://{parts.netloc}" and (parts.scheme == "https" or debug)
+
+
+class ServerSettings(StorageSettings, LoginSettings):
     """All that can be set about the server's processes."""
 
     model_config = SettingsConfigDict(env_prefix="QANAT_", extra="ignore")
 
     data_dir: Path = Field(default_factory=default_data_dir)
     """Home of everything that is not configured to lie elsewhere."""
-    debug: bool = False
     secret_key: str = ""
     """Signs tokens and sessions."""
     worker_key: str = ""

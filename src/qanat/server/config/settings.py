@@ -38,6 +38,8 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "qanat.server.api.common.middleware.keep_cookies_from_the_wire",
+    "qanat.server.api.common.middleware.SlowDown",
     "qanat.server.api.common.middleware.tolerate_clients",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -63,6 +65,8 @@ STATIC_URL = "/api/static/"
 LOGIN_URL = "/api/auth/login/"
 LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "/api/"
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+# Browsers heed it only where it comes by TLS. What other hosts of the site do is not for us to say.
+SECURE_HSTS_SECONDS = 0 if DEBUG else 365 * 24 * 3600
 ROOT_URLCONF = "qanat.server.config.urls"
 WSGI_APPLICATION = "qanat.server.config.wsgi.application"
 APPEND_SLASH = False
@@ -76,6 +80,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 2**20
 FILE_UPLOAD_TEMP_DIR = QANAT.upload_dir
 FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True)
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+AUTHENTICATION_BACKENDS = ["qanat.server.accounts.backends.Passwords"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
@@ -118,11 +123,7 @@ REST_FRAMEWORK = {
         "rest_framework.parsers.FormParser",
         "rest_framework.parsers.MultiPartParser",
     ),
-    "DEFAULT_AUTHENTICATION_CLASSES": [
-        "qanat.server.accounts.authentication.Basic",
-        "qanat.server.accounts.authentication.Bearer",
-        "rest_framework.authentication.SessionAuthentication",
-    ],
+    "DEFAULT_AUTHENTICATION_CLASSES": [],  # our own views ask `accounts.authentication.ways_in`
     "DEFAULT_PERMISSION_CLASSES": ["qanat.server.accounts.authentication.Undeclared"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "qanat.server.api.common.negotiation.AlwaysJson",

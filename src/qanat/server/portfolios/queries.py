@@ -8,12 +8,11 @@ import zipfile
 import zlib
 from typing import Any, BinaryIO, Protocol
 
+from qanat.contract import formats
 from qanat.domain import unpacking
 from qanat.server.files.models import StoredFile
 from qanat.server.files.storage import storage
 from qanat.storage.port import ObjectMissing
-
-PARQUET_MAGIC = b"PAR1"
 
 
 class Unreadable(Exception):
@@ -52,11 +51,11 @@ def count_rows(file: StoredFile) -> int:
 def _count(stream: BinaryIO, *, most: int) -> int:
     head = stream.read(4)
     stream.seek(0)
-    if head.startswith(b"\x1f\x8b"):
+    if head.startswith(formats.GZIP):
         return _count_csv(gzip.GzipFile(fileobj=stream), most=most)
-    if head.startswith(b"BZh"):
+    if head.startswith(formats.BZIP2):
         return _count_csv(bz2.BZ2File(stream), most=most)
-    if head.startswith(b"PK\x03\x04"):
+    if head.startswith(formats.ZIP):
         with zipfile.ZipFile(stream) as archive:
             members = [member for member in archive.infolist() if not member.is_dir()]
             if len(members) != 1:
@@ -64,7 +63,7 @@ def _count(stream: BinaryIO, *, most: int) -> int:
                 raise Unreadable(message)
             with archive.open(members[0]) as member:
                 return _count_csv(member, most=most)
-    if head == PARQUET_MAGIC:
+    if head == formats.PARQUET:
         from pyarrow import parquet  # noqa: PLC0415 - heavy, and needed for parquet only
 
         return int(parquet.ParquetFile(stream).metadata.num_rows)

@@ -26,7 +26,7 @@ async def serve(socket: Socket, *, database: Database) -> None:
     Raises:
         Gone: it has hung up.
     """
-    scheme, _, token = socket.authorization.decode(errors="replace").partition(" ")
+    scheme, _, token = socket.headers.get("authorization", "").partition(" ")
     claimed = None
     if scheme == STEP_TOKEN_SCHEME:
         try:

@@ -6,13 +6,14 @@ network and nothing else.
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib.auth.models import User
+from django.db import Error as DatabaseError
 
 from qanat.contract.statuses import StepState
 from qanat.domain.step_state import SHOWN_AS
@@ -28,6 +29,8 @@ from qanat.server.runs.news import Happening
 
 if TYPE_CHECKING:
     from qanat.server.realtime.watcher import Watcher
+
+logger = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS: Final = 15.0
 SEND_SECONDS: Final = 30.0
@@ -102,19 +105,32 @@ class Streams:
         listener = Listener(user_id=stream.reader, wants=Wants.EVENTS)
         end = min(time.time() + LONGEST_SECONDS, stream.until)
         self._watcher.join(listener)
-        with suppress(Dismissed, TimeoutError):
+        try:
+            await self._tell(listener, stream, send, end=end)
+        except (Dismissed, TimeoutError):
+            pass
+        except DatabaseError as error:
+            logger.warning("The database did not answer a stream, which ends; browsers come back: %s", error)
+        finally:
+            self._watcher.leave(listener)
+
+    async def _tell(self, listener: Listener, stream: EventStream, send: Send, *, end: float) -> None:
+        """Send what the listener is told.
+
+        Raises:
+            Dismissed: it may be told nothing any more.
+            TimeoutError: it does not take what it is sent, or the database is away.
+            DatabaseError: the database does not say what it has missed.
+        """
+        await asyncio.wait_for(listener.met.wait(), SEND_SECONDS)
+        known = await self._resume(stream, send, settled=listener.settled)
+        while (left := end - time.time()) > 0:
             try:
-                await asyncio.wait_for(listener.met.wait(), SEND_SECONDS)
-                known = await self._resume(stream, send, settled=listener.settled)
-                while (left := end - time.time()) > 0:
-                    try:
-                        told = await asyncio.wait_for(listener.take(), min(left, HEARTBEAT_SECONDS))
-                    except TimeoutError:
-                        await _send(send, [HEARTBEAT])
-                        continue
-                    await _send(send, [letter for letter in told if letter.number not in known])
-            finally:
-                self._watcher.leave(listener)
+                told = await asyncio.wait_for(listener.take(), min(left, HEARTBEAT_SECONDS))
+            except TimeoutError:
+                await _send(send, [HEARTBEAT])
+                continue
+            await _send(send, [letter for letter in told if letter.number not in known])
 
     async def _resume(self, stream: EventStream, send: Send, *, settled: int) -> set[int]:
         """Send what the reader has missed, or else where to go on from; return the numbers of what was sent."""

@@ -19,13 +19,19 @@ EXPIRED = "The token has expired: connect again with a new one."
 SWITCHED_OFF = "The user is not active any more."
 
 
-async def serve(socket: Socket, *, watcher: Watcher, database: Database) -> None:
+async def serve(socket: Socket, *, watcher: Watcher, database: Database, logins: Database) -> None:
     """Tell a listener the state of the queues and answer its questions, for as long as its token is good.
+
+    Args:
+        socket: the listener's connection.
+        watcher: tells of changes.
+        database: answers questions.
+        logins: finds out whose token it is; apart, as an identity provider may have to be asked.
 
     Raises:
         Gone: the listener has hung up, or does not take what it is told.
     """
-    proved = await database.ask(proved_by, socket.authorization)
+    proved = await logins.ask(proved_by, socket.headers)
     if proved is None:
         await socket.refuse()
         return

@@ -13,6 +13,8 @@ SEND_SECONDS: Final = 30.0
 REFUSED: Final = 1000
 """The channel's code of a refused handshake; clients see HTTP 403."""
 NOT_ALLOWED: Final = 1008
+TRY_AGAIN: Final = 1013
+UNAVAILABLE: Final = 503
 NOT_JSON: Final = 4011
 """As the clients of the reference platform know it."""
 
@@ -31,7 +33,8 @@ class Socket:
     def __init__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Be asked for a connection."""
         self.path: str = scope["path"]
-        self.authorization: bytes = dict(scope["headers"]).get(b"authorization", b"")
+        self.headers = {name.decode("latin-1"): value.decode(errors="replace") for name, value in scope["headers"]}
+        self._accepted = False
         self._receive = receive
         self._send = send
 
@@ -42,6 +45,7 @@ class Socket:
     async def accept(self) -> None:
         """Complete the handshake."""
         await self._pass_on({"type": "websocket.accept"})
+        self._accepted = True
 
     async def hear(self) -> str:
         """Return the client's next message.
@@ -69,6 +73,19 @@ class Socket:
     async def close(self, code: int, reason: str = "") -> None:
         """End the connection."""
         await self._pass_on({"type": "websocket.close", "code": code, "reason": reason})
+
+    async def give_up(self, reason: str) -> None:
+        """End the connection, or refuse it, because of what ails us: the client may come back.
+
+        Raises:
+            Gone: the client does not hear it.
+        """
+        if self._accepted:
+            await self.close(TRY_AGAIN, reason)
+            return
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", b"1")]
+        await self._pass_on({"type": "websocket.http.response.start", "status": UNAVAILABLE, "headers": headers})
+        await self._pass_on({"type": "websocket.http.response.body", "body": reason.encode()})
 
     async def _pass_on(self, message: Message) -> None:
         try:

@@ -10,7 +10,7 @@ from django.db import connection
 logger = logging.getLogger(__name__)
 
 CHANNEL: Final = "qanat_changes"
-AGAIN_AFTER_SECONDS: Final = 5.0
+AGAIN_AFTER_SECONDS: Final = 1.0
 NOT_OF_A_CONNECTION: Final = {"cursor_factory", "context", "prepare_threshold"}
 """What Django has for its own connections."""
 

@@ -26,7 +26,7 @@ from qanat.server.queues import queries
 from qanat.server.realtime import events, wakes
 from qanat.server.realtime.database import Database
 from qanat.server.realtime.listeners import Letter, Listener, Wants
-from qanat.server.runs.news import Cursor, Happening
+from qanat.server.runs.news import AT_ONCE, Cursor, Happening
 
 logger = logging.getLogger(__name__)
 
@@ -55,9 +55,16 @@ class Ledger:
     cursor: Cursor | None = None
     tick: int = 0
     happened: list[Happening] = field(default_factory=list)
-    """What not everybody has been told."""
+    """What a look took and, failing, did not tell."""
     announced: bool = False
     """The last document had analyses that have ended: it is followed by one without them."""
+    behind: bool = False
+    """More may have happened than the last look took."""
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is something to tell without anything happening."""
+        return self.announced or self.behind
 
     def look(self, listeners: Collection[Listener], new: Collection[Listener]) -> Told:
         """Return what to tell whom.
@@ -68,11 +75,15 @@ class Ledger:
         """
         if self.cursor is None:
             self.cursor, self.tick = Cursor.at_end(seconds=time.monotonic()), queries.latest_tick()
-        self.happened += self.cursor.take(seconds=time.monotonic())
+        behind = bool(self.happened)
+        if not behind:  # The database keeps what came since: while it is of no use to us, nothing piles up here.
+            self.happened = self.cursor.take(seconds=time.monotonic())
+            behind = len(self.happened) >= AT_ONCE
         tick = queries.latest_tick()
         changed = bool(self.happened) or tick != self.tick or self.announced
         due = listeners if changed else new
         if not due:
+            self.behind = False
             return Told(gone=[], letters=[], settled=self.cursor.settled)
         users = still_there({listener.user_id for listener in due})
         ended = queries.ended({h.analysis_id for h in self.happened if h.analysis_id is not None})
@@ -87,7 +98,7 @@ class Ledger:
             if streams and self.happened:
                 shown = events.letters(self.happened, actor=actor, settled=self.cursor.settled)
                 letters += [(each, shown) for each in streams]
-        self.tick, self.happened, self.announced = tick, [], bool(ended)
+        self.tick, self.happened, self.announced, self.behind = tick, [], bool(ended), behind
         gone = [each for each in due if each.user_id not in users]
         return Told(gone=gone, letters=letters, settled=self.cursor.settled)
 
@@ -137,7 +148,7 @@ class Watcher:
                 succeeded = await self._look(ledger)
                 await asyncio.sleep(max(SHORTEST_PAUSE_SECONDS, PAUSE_PER_WORK * (time.monotonic() - began)))
                 rarer = RARER_WHEN_WOKEN if succeeded and self._is_woken else 1
-                if not (succeeded and ledger.announced):
+                if not (succeeded and ledger.has_more):
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._woken.wait(), rarer * settings.QANAT.look_interval_seconds)
         finally:

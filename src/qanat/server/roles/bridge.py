@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import IO, Any, Final, Protocol
 from urllib.parse import unquote_to_bytes
 
+from qanat.server.roles.connections import CLOSE_SECONDS, HANG_UP
+
 Environ = dict[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -92,7 +94,7 @@ class Bridge:
         if run.rest is None:
             await self._send(run, receive, send)
         else:
-            await _send_stream(run, run.rest, receive, send)
+            await _send_stream(run, run.rest, receive, send, hang_up=scope["extensions"][HANG_UP])
 
     async def _take_body(self, environ: Environ, receive: Receive, body: IO[bytes]) -> Answer | None:
         """Take the whole body; return the answer to send instead of the application's where it is not wanted.
@@ -273,21 +275,31 @@ async def _send_answer(answer: Answer, send: Send) -> None:
     await send({"type": "http.response.body", "body": answer.body})
 
 
-async def _send_stream(run: _Run, rest: Rest, receive: Receive, send: Send) -> None:
-    """Send the beginning of an answer and the rest of it, until there is no more or the client hangs up."""
-    await send({"type": "http.response.start", "status": run.status, "headers": run.headers})
-    await send({"type": "http.response.body", "body": run.piece, "more_body": True})
+async def _send_stream(run: _Run, rest: Rest, receive: Receive, send: Send, *, hang_up: Callable[[], None]) -> None:
+    """Send the beginning of an answer and the rest of it, until there is no more or the client hangs up.
+
+    Whoever does not take the end of it is hung up on.
+    """
     hung_up = asyncio.ensure_future(_until_disconnected(receive))
-    sending = asyncio.ensure_future(rest(send))
+    sending = asyncio.ensure_future(_send_all(run, rest, send))
     try:
         await asyncio.wait({hung_up, sending}, return_when=asyncio.FIRST_COMPLETED)
         if sending.done():
             sending.result()
-            await send({"type": "http.response.body", "body": b""})
+            await asyncio.wait_for(send({"type": "http.response.body", "body": b""}), CLOSE_SECONDS)
+    except TimeoutError:
+        hang_up()
+        await hung_up
     finally:
         for task in (hung_up, sending):
             task.cancel()
         await asyncio.gather(hung_up, sending, return_exceptions=True)
+
+
+async def _send_all(run: _Run, rest: Rest, send: Send) -> None:
+    await send({"type": "http.response.start", "status": run.status, "headers": run.headers})
+    await send({"type": "http.response.body", "body": run.piece, "more_body": True})
+    await rest(send)
 
 
 async def _until_disconnected(receive: Receive) -> None:

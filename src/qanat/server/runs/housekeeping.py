@@ -14,7 +14,7 @@ UPLOAD_IS_GIVEN_UP_AFTER = timedelta(days=1)
 def tidy(*, now: datetime) -> None:
     """Forget workers that have not been seen for a day, and tokens that have expired."""
     Worker.objects.filter(last_seen__lt=now - WORKER_IS_FORGOTTEN_AFTER).delete()
-    forget_expired_logins()
+    forget_expired_logins(now=now)
 
 
 def discard_unfinished_uploads(*, now: datetime) -> None:

@@ -27,12 +27,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numba import types
 from numba.core.caching import Cache
 from numba.core.codegen import CPUCodeLibrary as Library
 from numba.core.codegen import ll as llvm
 from numba.core.dispatcher import Dispatcher
 from numba.core.errors import NumbaError
+from numba.core.typing.typeof import typeof_impl
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +77,15 @@ def load_all(packages: Collection[str]) -> int:
             else:
                 loaded += 1
     return loaded
+
+
+def know_types() -> None:
+    """Find out beforehand how numba tells the types of what the kernel's functions are called with.
+
+    It looks that up by class, and remembers; to find the entry for an array takes a process two milliseconds.
+    """
+    for kind in (np.ndarray, *np.sctypeDict.values(), bool, int, float, str, bytes, tuple, type(None)):
+        typeof_impl.dispatch(kind)
 
 
 def _keys(index: Any) -> Collection[Any]:  # noqa: ANN401 - numba's

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, BinaryIO, Final, cast
 
+from qanat.contract import formats
 from qanat.domain import unpacking
 from qanat.worker.kernel.findings import Finding
 
-PACKED: Final = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"PK\x05\x06": "zip", b"BZh": "bzip2"}
-PARQUET_MAGIC: Final = b"PAR1"
+PACKED: Final = {formats.GZIP: "gzip", formats.ZIP: "zip", formats.EMPTY_ZIP: "zip", formats.BZIP2: "bzip2"}
 OTHER_ENCODINGS: Final = {
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
@@ -88,7 +88,7 @@ def unpack(path: Path, target: Path) -> Path:
     if not first:
         message = "what is packed in it is empty: upload one with a header and at least one row."
         raise NotPlain(message)
-    plain = target.with_suffix(".parquet" if first.startswith(PARQUET_MAGIC) else ".csv")
+    plain = target.with_suffix(".parquet" if first.startswith(formats.PARQUET) else ".csv")
     with plain.open("wb") as file:
         file.write(first)
         for block in blocks:

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from qanat.contract import labels
+from qanat.contract import formats, labels
 from qanat.worker import archives
 from qanat.worker.kernel import oed_files
 from qanat.worker.kernel.port import ExposureRefused, InputsJob, KernelError, NoKeys
@@ -22,7 +22,6 @@ REPORTS: Final = {
     labels.SUMMARY_LEVELS: "exposure_summary_levels.json",
 }
 EXPOSURE: Final = (labels.LOCATION, labels.ACCOUNTS, labels.REINSURANCE_INFO, labels.REINSURANCE_SCOPE)
-PARQUET_MAGIC: Final = b"PAR1"
 
 
 def prepare_params(job: StepJob) -> None:
@@ -33,14 +32,14 @@ def prepare_params(job: StepJob) -> None:
 def pre_analysis(job: StepJob) -> None:
     """G2: run the model's hook, if it has one."""
     if (prepared := _prepare(job)) is not None:
-        job.outputs[labels.PREPARED_EXPOSURE] = archives.pack(prepared, job.out / "prepared_exposure.tar.gz")
+        job.outputs[labels.PREPARED_EXPOSURE] = archives.pack(prepared, job.out / "prepared_exposure.tar")
 
 
 def keys_chunk(job: StepJob) -> None:
     """G3: look up the keys of one slice of the locations."""
     folder = job.work / "keys"
     job.facts["locations"] = _look_up(job, folder, index=job.index, count=job.count)
-    job.outputs[labels.chunk(labels.KEYS_CHUNK, job.index)] = archives.pack(folder, job.out / "keys.tar.gz")
+    job.outputs[labels.chunk(labels.KEYS_CHUNK, job.index)] = archives.pack(folder, job.out / "keys.tar")
 
 
 def collect_keys(job: StepJob) -> None:
@@ -58,7 +57,7 @@ def collect_keys(job: StepJob) -> None:
         _concatenate([folder / name for folder in folders], whole / name)
     job.facts["locations"] = sum(json.loads((folder / SUMMARY).read_text())["locations"] for folder in folders)
     _require_all(job, whole)
-    job.outputs[labels.KEYS] = archives.pack(whole, job.out / "keys_data.tar.gz")
+    job.outputs[labels.KEYS] = archives.pack(whole, job.out / "keys_data.tar")
 
 
 def write_files(job: StepJob) -> None:
@@ -181,7 +180,7 @@ def _check_readable(label: str, path: Path) -> None:
     if not head:
         message = f"The {what} file is empty. Upload one with a header and at least one row."
         raise ExposureRefused(message)
-    if path.suffix == ".parquet" and head != PARQUET_MAGIC:
+    if path.suffix == ".parquet" and head != formats.PARQUET:
         message = f"The {what} file was uploaded as parquet but is none. Upload it with the type that it has."
         raise ExposureRefused(message)
     try:

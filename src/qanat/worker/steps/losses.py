@@ -38,7 +38,7 @@ def prepare_directory(job: StepJob) -> None:
     kernel = job.kernel()
     kernel.losses_directory(losses)
     archives.note_links(losses.run_directory, data=kernel.model_data)
-    job.outputs[labels.RUN_DIRECTORY] = archives.pack(losses.run_directory, job.out / "run_directory.tar.gz")
+    job.outputs[labels.RUN_DIRECTORY] = archives.pack(losses.run_directory, job.out / "run_directory.tar")
 
 
 def chunk(job: StepJob) -> None:
@@ -53,9 +53,9 @@ def chunk(job: StepJob) -> None:
         (work / PROCESSES).write_text(json.dumps(processes))
         label = labels.chunk(labels.LOG_CHUNK, job.index)
         (run / "log").mkdir(exist_ok=True)
-        job.outputs[label] = archives.pack(run, job.out / "log.tar.gz", members=["log"])
+        job.outputs[label] = archives.pack(run, job.out / "log.tar", members=["log"])
     label = labels.chunk(labels.WORK_CHUNK, job.index)
-    job.outputs[label] = archives.pack(run, job.out / "work.tar.gz", members=["work"])
+    job.outputs[label] = archives.pack(run, job.out / "work.tar", members=["work"])
 
 
 def output(job: StepJob) -> None:

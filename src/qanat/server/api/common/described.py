@@ -1,6 +1,6 @@
 """What an endpoint takes and gives; a view says so in ``operations()``, and ``openapi.py`` draws it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 Json = dict[str, Any]
@@ -54,7 +54,7 @@ class Parameter:
     """A parameter of the query string."""
 
     name: str
-    schema: Json
+    schema: Json = field(default_factory=lambda: TEXT)
     about: str = ""
     required: bool = False
 
@@ -77,6 +77,8 @@ class Operation:
     """Codes of other answers of the same form."""
     refusals: tuple[int, ...] = ()
     """Codes of refusals that this operation has besides those that all have."""
+    refusal_type: str = JSON
+    """The media type of what answers a bad request."""
 
 
 DOWNLOAD: Final = Operation(gives={"description": "The file, byte for byte."}, gives_type=ANY_TYPE)

@@ -10,6 +10,8 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from qanat.server.accounts.access import GroupsRefused, WriteRefused
+from qanat.server.accounts.provider import ProviderUnavailable
+from qanat.server.accounts.throttle import TooManyAttempts
 from qanat.server.analyses.combining import CombineRefused
 from qanat.server.analyses.requests import NotPossible
 from qanat.server.files.archives import ArchiveUnreadable
@@ -48,6 +50,8 @@ ANSWERS: dict[type[Exception], Answer] = {
     LinksRefused: (status.HTTP_400_BAD_REQUEST, lambda error: error.errors),
     GroupsRefused: (status.HTTP_400_BAD_REQUEST, lambda error: {"groups": [str(error)]}),
     WriteRefused: (status.HTTP_403_FORBIDDEN, _detail),
+    TooManyAttempts: (status.HTTP_429_TOO_MANY_REQUESTS, _detail),
+    ProviderUnavailable: (status.HTTP_503_SERVICE_UNAVAILABLE, _detail),
     ObjectMissing: (status.HTTP_404_NOT_FOUND, _detail),
     StorageFull: (status.HTTP_507_INSUFFICIENT_STORAGE, _detail),
     StorageUnavailable: (status.HTTP_503_SERVICE_UNAVAILABLE, _detail),
@@ -68,5 +72,6 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     """Answer an exception: ours from the table, others as the framework does."""
     for kind, (code, body) in ANSWERS.items():
         if isinstance(error, kind):
-            return Response(body(error), status=code)
+            headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooManyAttempts) else None
+            return Response(body(error), status=code, headers=headers)
     return exception_handler(error, context)

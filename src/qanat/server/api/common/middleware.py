@@ -1,8 +1,12 @@
-"""What existing clients do, and the server tolerates."""
+"""What existing clients do, and the server tolerates; and what holds for every answer."""
 
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponseBase
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from qanat.domain.hosts import is_loopback
+from qanat.server.accounts.throttle import TooManyAttempts
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
 
@@ -23,3 +27,40 @@ def tolerate_clients(handle: Handler) -> Handler:
         return handle(request)
 
     return middleware
+
+
+def keep_cookies_from_the_wire(handle: Handler) -> Handler:
+    """Have browsers send cookies by TLS only; but not where the browser is on this machine, as with ``qanat up``.
+
+    Django's settings cannot say so, for they know nothing of how a request came.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        answer = handle(request)
+        names = {settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME} & answer.cookies.keys()
+        if names and (request.is_secure() or not is_loopback(request.get_host())):
+            for name in names:
+                answer.cookies[name]["secure"] = True
+        return answer
+
+    return middleware
+
+
+class SlowDown:
+    """Answers whoever fails to log in too often on a page; ``errors.handle`` does it for the API."""
+
+    def __init__(self, handle: Handler) -> None:
+        """Stand before ``handle``."""
+        self._handle = handle
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Let all requests through."""
+        return self._handle(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Answer 429 to too many attempts."""
+        del request
+        if not isinstance(error, TooManyAttempts):
+            return None
+        headers = {"Retry-After": str(error.retry_after)}
+        return HttpResponse(str(error), status=429, content_type="text/plain; charset=utf-8", headers=headers)

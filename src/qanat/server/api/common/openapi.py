@@ -4,6 +4,7 @@ Drawing takes about a second, so each document is drawn once a process, when it 
 """
 
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Any, Final
 
 from django.urls import URLPattern, URLResolver
@@ -31,6 +32,7 @@ REFUSALS: Final[dict[int, tuple[str, dict[str, Json]]]] = {
     403: ("Not logged in, or not allowed.", {JSON: DETAIL}),
     404: ("There is no such thing, or it is not for you to see.", {JSON: DETAIL, "text/html": PAGE}),
     415: ("The body's media type is not one of those listed.", {JSON: DETAIL}),
+    429: ("Too many attempts to log in have failed; `Retry-After` says how many seconds to wait.", {JSON: DETAIL}),
     503: ("Something that the server needs is away; nothing was changed.", {JSON: DETAIL}),
     507: ("The storage is full; nothing was kept.", {JSON: DETAIL}),
 }
@@ -97,6 +99,8 @@ class Schema(AutoSchema):
             answers[(code, said.gives_type) if gives is not None else code] = good
         for code in sorted({*self._refusals(said), *said.refusals}):
             about, bodies = REFUSALS[code]
+            if code == HTTPStatus.BAD_REQUEST and said.refusal_type != JSON:
+                bodies = {said.refusal_type: PAGE}
             answers |= {(code, media): OpenApiResponse(body, description=about) for media, body in bodies.items()}
         return answers
 

@@ -1,12 +1,11 @@
 """What happens to runs, as it happens, for browsers; ours alone (docs/reference/push.md)."""
 
-import math
 from typing import TYPE_CHECKING, Final, cast
 
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
-from rest_framework_simplejwt.tokens import Token
 
+from qanat.server.accounts.authentication import good_until
 from qanat.server.api.common.described import Operation
 from qanat.server.api.common.policy import USERS, Endpoint
 from qanat.server.api.common.streams import EventStream
@@ -30,8 +29,9 @@ class Events(Endpoint):
 
     def get(self, request: Request) -> EventStream:
         """Begin the stream, after the event that the browser says it had last."""
-        until = float(request.auth["exp"]) if isinstance(request.auth, Token) else math.inf
-        return EventStream(reader=cast("User", request.user).pk, after=_last_event(request), until=until)
+        return EventStream(
+            reader=cast("User", request.user).pk, after=_last_event(request), until=good_until(request.auth)
+        )
 
 
 def _last_event(request: Request) -> int | None:
