@@ -46,11 +46,12 @@ def database(*, postgresql: bool) -> Iterator[None]:
 
 def fill(analyses: int) -> Any:  # noqa: ANN401 - a group
     """Have so many idle analyses, and workers."""
+    from tests.factories import make_group, make_model, make_portfolio
+
     from qanat.contract.statuses import RunMode
     from qanat.server.analyses.models import Analysis
     from qanat.server.runs import clock
     from qanat.server.runs.models import Run, Step, Worker
-    from tests.factories import make_group, make_model, make_portfolio
 
     group, now = make_group(), clock.now()
     portfolio = make_portfolio(group)
@@ -107,11 +108,12 @@ def main() -> None:
     parser.add_argument("--postgresql", action="store_true")
     options = parser.parse_args()
     with database(postgresql=options.postgresql):
+        from tests.factories import make_user
+
         from qanat.server.queues import operations
         from qanat.server.realtime.listeners import Listener, Wants
         from qanat.server.realtime.watcher import Ledger
         from qanat.server.runs import clock
-        from tests.factories import make_user
 
         group = fill(options.analyses)
         users = [make_user(group) for _ in range(max(options.listeners))]

@@ -142,6 +142,17 @@ def many(group: int, number: int) -> list[int]:
     return [row.pk for row in Analysis.objects.bulk_create(rows)]
 
 
+def cut_off() -> None:
+    """Have PostgreSQL end all connections but ours, as when it is started anew."""
+    from django.db import connection  # noqa: PLC0415 - once
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+
+
 def connections() -> int:
     """Return how many connections PostgreSQL has."""
     from django.db import connection  # noqa: PLC0415 - once

@@ -9,6 +9,8 @@ from contextlib import ExitStack
 import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.frames import Close
+from websockets.sync.client import ClientConnection
 
 from tests.integration.push import backstage
 from tests.integration.push.backstage import Somebody
@@ -24,6 +26,15 @@ def bearer(user: Somebody) -> str:
 
 def ask(ids: object) -> str:
     return json.dumps({"type": "queue_status.filter", "content": {"analyses": ids}})
+
+
+def ending(connection: ClientConnection) -> Close:
+    """Return what the server says as it closes a connection, after what was on its way before."""
+    with pytest.raises(ConnectionClosed) as closed:  # noqa: PT012 - whichever message is the last
+        while True:
+            heard(connection)
+    assert closed.value.rcvd is not None
+    return closed.value.rcvd
 
 
 def shows(analysis: int, status: str) -> Callable[[Json], bool]:
@@ -140,15 +151,12 @@ def test_what_is_no_json_ends_the_connection_and_no_other(
     stage: Stage, me: Somebody, message: str | bytes, code: int
 ) -> None:
     with stage.connect(authorization=bearer(me)) as bystander, stage.connect(authorization=bearer(me)) as connection:
-        with pytest.raises(ConnectionClosed) as closed:  # noqa: PT012 - what was on its way is heard first
-            connection.send(message)
-            while True:
-                heard(connection)
+        connection.send(message)
+        closed = ending(connection)
         bystander.send(ask([]))
         answer = heard_when(bystander, lambda message: message["type"] == "queue_status.filter")
 
-    assert closed.value.rcvd is not None
-    assert closed.value.rcvd.code == code
+    assert closed.code == code
     assert answer["status"] == "SUCCESS"
 
 
@@ -237,25 +245,18 @@ def test_whoever_is_switched_off_is_sent_away(stage: Stage, me: Somebody, moved_
         else:
             connection.send(ask([]))
 
-        with pytest.raises(ConnectionClosed) as closed:
-            heard(connection)
+        closed = ending(connection)
 
-    assert closed.value.rcvd is not None
-    assert closed.value.rcvd.code == 1008
+    assert closed.code == 1008
 
 
 def test_a_connection_ends_with_its_token(stage: Stage) -> None:
     brief = stage.do(backstage.somebody, token_seconds=2)
 
-    with (
-        stage.connect(authorization=bearer(brief)) as connection,
-        pytest.raises(ConnectionClosed) as closed,
-    ):
-        while True:  # it may be told something before
-            heard(connection)
+    with stage.connect(authorization=bearer(brief)) as connection:
+        closed = ending(connection)
 
-    assert closed.value.rcvd is not None
-    assert (closed.value.rcvd.code, "expired" in closed.value.rcvd.reason) == (1008, True)
+    assert (closed.code, "expired" in closed.reason) == (1008, True)
 
 
 def test_whoever_was_away_is_told_everything_on_coming_back(stage: Stage, me: Somebody, running: int) -> None:
@@ -268,6 +269,19 @@ def test_whoever_was_away_is_told_everything_on_coming_back(stage: Stage, me: So
 
     with stage.connect(authorization=bearer(me)) as connection:
         assert shows(running, "RUN_STARTED")(heard(connection))
+
+
+def test_listeners_are_told_on_after_the_database_was_away(stage: Stage, me: Somebody, ready: int) -> None:
+    if not stage.postgresql:
+        pytest.skip("There is no server that could be away.")
+    with stage.connect(authorization=bearer(me)) as connection:
+        heard(connection)
+        stage.do(backstage.cut_off)
+        stage.do(backstage.begin, ready, me.id)
+
+        heard_when(connection, shows(ready, "RUN_QUEUED"))
+        connection.send(ask([]))
+        heard_when(connection, lambda message: message["type"] == "queue_status.filter")
 
 
 def test_listeners_that_do_not_read_hold_neither_memory_nor_others(stage: Stage, me: Somebody) -> None:

@@ -167,6 +167,38 @@ def test_what_was_not_told_because_of_an_error_is_told_at_the_next_look(
     assert [[letter.number for letter in letters] for _, letters in told.letters] == [[number]]
 
 
+def test_while_looks_fail_nothing_piles_up_and_what_came_since_is_told_at_once_afterwards(
+    ledger: Ledger, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listeners = listen(make_user().pk, wants=Wants.EVENTS)
+    numbers = []
+    with monkeypatch.context() as patch:
+        patch.setattr("qanat.server.realtime.watcher.still_there", _fail)
+        for _ in range(3):
+            numbers.append(note(run))
+            with pytest.raises(ConnectionError):
+                ledger.look(listeners, [])
+    kept = len(ledger.happened)
+
+    first = ledger.look(listeners, [])
+    has_more = ledger.has_more
+    second = ledger.look(listeners, [])
+
+    told = [letter.number for look in (first, second) for _, letters in look.letters for letter in letters]
+    assert (kept, told) == (1, numbers)
+    assert (has_more, ledger.has_more) == (True, False)
+
+
+def test_more_than_a_look_takes_is_told_in_the_next(ledger: Ledger, run: Run) -> None:
+    notes = [Event(run=run, at=clock.now(), event="noted", to_state=run.state) for _ in range(news.AT_ONCE + 1)]
+    Event.objects.bulk_create(notes)
+    listeners = listen(make_user().pk, wants=Wants.EVENTS)
+
+    looks = [(len(ledger.look(listeners, []).letters[0][1]), ledger.has_more) for _ in range(2)]
+
+    assert looks == [(news.AT_ONCE, True), (1, False)]
+
+
 def _fail(_users: object) -> None:
     raise ConnectionError
 

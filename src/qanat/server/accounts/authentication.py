@@ -19,12 +19,15 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import AuthenticationFailed, InvalidToken
+from rest_framework_simplejwt.tokens import Token
 
 from qanat.domain.claims import ClaimsRefused
 from qanat.server.accounts.identities import user_of_access_token
 from qanat.server.accounts.operations import ensure_somebody
 from qanat.server.accounts.provider import ProviderRefused, ProviderUnavailable, provider
 from qanat.server.accounts.provider_tokens import TokenRefused
+
+Claims = Mapping[str, Any] | Token
 
 
 class Basic(BasicAuthentication):
@@ -46,7 +49,7 @@ class Bearer(JWTAuthentication):
 class ProviderBearer(BaseAuthentication):
     """An access token of the identity provider."""
 
-    def authenticate(self, request: Request) -> tuple[User, Mapping[str, Any]] | None:
+    def authenticate(self, request: Request) -> tuple[User, Claims] | None:
         """Return whose it is, and its claims.
 
         Raises:
@@ -131,7 +134,7 @@ def proved_by(headers: Mapping[str, str]) -> Proved | None:
     return Proved(user=user, until=good_until(claims)) if user.is_active else None
 
 
-def good_until(claims: Mapping[str, Any] | None) -> float:
+def good_until(claims: Claims | None) -> float:
     """Return when a token with these claims expires, in seconds since the epoch; what is no token, does not."""
     return math.inf if claims is None else float(claims["exp"])
 
@@ -141,14 +144,14 @@ def is_of_this_site(origin: str | None, host: str) -> bool:
     return origin is None or urlsplit(origin).netloc.lower() == host.lower()
 
 
-def _of_provider(token: str) -> tuple[User, Mapping[str, Any]]:
+def _of_provider(token: str) -> tuple[User, Claims]:
     return user_of_access_token(provider(), token)
 
 
-def _of_ours(token: str) -> tuple[User, Mapping[str, Any]]:
+def _of_ours(token: str) -> tuple[User, Claims]:
     bearer = Bearer()
     valid = bearer.get_validated_token(token.encode())
-    return cast("User", bearer.get_user(valid)), valid.payload
+    return cast("User", bearer.get_user(valid)), valid
 
 
 def _not_valid(message: str) -> InvalidToken:

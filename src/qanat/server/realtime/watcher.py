@@ -10,7 +10,7 @@ import json
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -75,32 +75,46 @@ class Ledger:
         """
         if self.cursor is None:
             self.cursor, self.tick = Cursor.at_end(seconds=time.monotonic()), queries.latest_tick()
-        behind = bool(self.happened)
-        if not behind:  # The database keeps what came since: while it is of no use to us, nothing piles up here.
-            self.happened = self.cursor.take(seconds=time.monotonic())
-            behind = len(self.happened) >= AT_ONCE
+        behind = self._take(self.cursor)
         tick = queries.latest_tick()
         changed = bool(self.happened) or tick != self.tick or self.announced
         due = listeners if changed else new
-        if not due:
-            self.behind = False
-            return Told(gone=[], letters=[], settled=self.cursor.settled)
-        users = still_there({listener.user_id for listener in due})
+        users = still_there({listener.user_id for listener in due}) if due else {}
         ended = queries.ended({h.analysis_id for h in self.happened if h.analysis_id is not None})
-        letters: list[tuple[Listener, list[Letter]]] = []
+        letters = list(self._letters(due, new, users=users, ended=ended, settled=self.cursor.settled))
+        if due:
+            self.tick, self.announced = tick, bool(ended)
+        self.happened, self.behind = [], behind
+        gone = [each for each in due if each.user_id not in users]
+        return Told(gone=gone, letters=letters, settled=self.cursor.settled)
+
+    def _take(self, cursor: Cursor) -> bool:
+        """Take what has happened; return whether more may have than was taken."""
+        if self.happened:  # The database keeps what came since: while looks fail, nothing piles up here.
+            return True
+        self.happened = cursor.take(seconds=time.monotonic())
+        return len(self.happened) >= AT_ONCE
+
+    def _letters(
+        self,
+        due: Collection[Listener],
+        new: Collection[Listener],
+        *,
+        users: dict[int, User],
+        ended: Collection[int],
+        settled: int,
+    ) -> Iterator[tuple[Listener, list[Letter]]]:
+        """Yield what each listener that is due is told; those with equal rights get the same."""
         for actor, equals in _by_rights(due, users):
             documents = [each for each in equals if each.wants is Wants.QUEUES]
             # Whoever is new reads what was before for themselves, from where they were.
             streams = [each for each in equals if each.wants is Wants.EVENTS and each not in new]
             if documents:
                 letter = Letter(text=json.dumps(queries.queue_status(actor, show_models=show_models, also=ended)))
-                letters += [(each, [letter]) for each in documents]
+                yield from ((each, [letter]) for each in documents)
             if streams and self.happened:
-                shown = events.letters(self.happened, actor=actor, settled=self.cursor.settled)
-                letters += [(each, shown) for each in streams]
-        self.tick, self.happened, self.announced, self.behind = tick, [], bool(ended), behind
-        gone = [each for each in due if each.user_id not in users]
-        return Told(gone=gone, letters=letters, settled=self.cursor.settled)
+                shown = events.letters(self.happened, actor=actor, settled=settled)
+                yield from ((each, shown) for each in streams)
 
 
 def _by_rights(listeners: Collection[Listener], users: dict[int, User]) -> list[tuple[User, list[Listener]]]:

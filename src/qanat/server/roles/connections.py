@@ -1,12 +1,14 @@
 """uvicorn's protocols, with bounds on what a client may cost that sends without end or takes nothing."""
 
-import asyncio
 import contextlib
 import resource
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+if TYPE_CHECKING:
+    import asyncio
 
 LONGEST_HEADING: Final = 2**16
 """Request line and headers."""
@@ -39,7 +41,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Stop counting, and let the application hang up."""
         self.in_heading = False
-        self.scope["extensions"] = {HANG_UP: self.transport.abort}  # type: ignore[typeddict-item] # ours
+        self.scope["extensions"] = {HANG_UP: self.transport.abort}  # type: ignore[dict-item] # ours
         super().on_headers_complete()
 
 

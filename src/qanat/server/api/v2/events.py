@@ -13,6 +13,8 @@ from qanat.server.api.common.streams import EventStream
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
+    from qanat.server.accounts.authentication import Claims
+
 EVENT_STREAM: Final = {"type": "string", "description": "Server-sent events, without end."}
 LONGEST_NUMBER: Final = 18
 """Digits: as many as the database's numbers can have."""
@@ -29,9 +31,9 @@ class Events(Endpoint):
 
     def get(self, request: Request) -> EventStream:
         """Begin the stream, after the event that the browser says it had last."""
-        return EventStream(
-            reader=cast("User", request.user).pk, after=_last_event(request), until=good_until(request.auth)
-        )
+        reader = cast("User", request.user).pk
+        until = good_until(cast("Claims | None", request.auth))
+        return EventStream(reader=reader, after=_last_event(request), until=until)
 
 
 def _last_event(request: Request) -> int | None:
