@@ -8,7 +8,8 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.test import RequestFactory
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
-from qanat.contract.statuses import AnalysisStatus, RunKind, RunMode
+from qanat.contract import queues
+from qanat.contract.statuses import AnalysisStatus, RunKind, RunMode, RunState
 from qanat.server.analyses.models import Analysis
 from qanat.server.api.workers.tokens import step_token
 from qanat.server.queues.tasks import queue_digest
@@ -16,8 +17,10 @@ from qanat.server.runs.models import Event, Run, Step
 from tests.api.caller import Caller
 from tests.api.world import Workers
 from tests.factories import make_analysis, make_complete_analysis, make_group, make_model, make_portfolio, make_user
+from tests.integration.engine.world import Held, Message
 
 workers = Workers()
+RECORDS = (queues.V1_RECORDS, queues.V2_RECORDS)
 ACTIONS = {RunKind.INPUTS: "generate_inputs", RunKind.LOSSES: "run"}
 
 
@@ -85,26 +88,37 @@ def begin(analysis_id: int, user_id: int, *, kind: RunKind = RunKind.LOSSES) -> 
     workers.control()
 
 
-def finish() -> None:
-    """Have honest workers do all that there is to do."""
-    workers.finish_all()
+def finish(analysis_id: int) -> None:
+    """Have honest workers do all that there is to do for an analysis; what other tests have left, is left."""
+    while Run.objects.filter(analysis_id=analysis_id, state__in=(RunState.SUBMITTED, RunState.ACTIVE)).exists():
+        workers.control()
+        work = [message for message in workers.messages if message.queue in RECORDS or _is_of(analysis_id, message)]
+        assert work
+        for message in work:
+            workers.messages.remove(message)
+            workers.deliver(message)
+        finish_held(analysis_id)
 
 
 def take_any(analysis_id: int) -> str:
     """Have a worker take the first step of an analysis that is to be had; return its token."""
     workers.control()
-    mine = next(m for m in workers.messages if Step.objects.get(pk=m.step_id).run.analysis_id == analysis_id)
+    mine = next(message for message in workers.messages if _is_of(analysis_id, message))
     workers.messages.remove(mine)
     held = workers.deliver(mine)
     assert held is not None
     return step_token(step_id=held.step_id, fence=held.fence)
 
 
-def finish_held() -> None:
-    """Have workers commit the steps that they hold."""
-    for held in workers.held:
+def finish_held(analysis_id: int) -> None:
+    """Have workers commit the steps of an analysis that they hold."""
+    for held in [each for each in workers.held if _is_of(analysis_id, each)]:
+        workers.held.remove(held)
         workers.finish(held)
-    workers.held.clear()
+
+
+def _is_of(analysis_id: int, work: Message | Held) -> bool:
+    return Step.objects.filter(pk=work.step_id, run__analysis_id=analysis_id).exists()
 
 
 def cancel(analysis_id: int, user_id: int) -> None:

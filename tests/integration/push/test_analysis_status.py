@@ -74,8 +74,8 @@ def test_a_step_is_believed_by_its_token(stage: Stage, running: int, token: str,
 
 
 @pytest.mark.parametrize("proof", ["forged", "ended"])
-def test_a_token_of_no_running_step_is_refused(stage: Stage, token: str, proof: str) -> None:
-    stage.do(backstage.finish_held)
+def test_a_token_of_no_running_step_is_refused(stage: Stage, running: int, token: str, proof: str) -> None:
+    stage.do(backstage.finish_held, running)
     given = token if proof == "ended" else "forged"
 
     with pytest.raises(InvalidStatus) as refused:
@@ -89,7 +89,7 @@ def test_nothing_is_believed_of_an_analysis_that_does_not_run(stage: Stage, me: 
     analysis = 10**9 if which == "unknown" else stage.do(backstage.analysis, me.group)
     if which == "ended":
         stage.do(backstage.begin, analysis, me.id)
-        stage.do(backstage.finish)
+        stage.do(backstage.finish, analysis)
 
     code = refusal_of(stage, json.dumps({"analysis_pk": analysis, "events_total": 5}))
 

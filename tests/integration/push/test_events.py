@@ -83,7 +83,7 @@ def test_what_happens_to_an_analysis_is_told_as_it_happens(stage: Stage, me: Som
 def test_the_end_of_an_analysis_is_told(stage: Stage, me: Somebody, running: int) -> None:
     with streaming(stage, me.token) as stream:
         stream.begin()
-        stage.do(backstage.finish)
+        stage.do(backstage.finish, running)
         heard = stream.next()
         while (heard["event"], heard["state"]) != ("run", "succeeded"):
             heard = stream.next()

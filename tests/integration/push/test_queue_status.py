@@ -187,7 +187,7 @@ def test_an_analysis_that_ends_is_announced_and_then_no_longer_shown(stage: Stag
     stage.do(backstage.begin, analysis, me.id)
     with stage.connect(authorization=bearer(me)) as connection:
         heard(connection)
-        stage.do(backstage.finish)
+        stage.do(backstage.finish, analysis)
 
         announced = heard_when(connection, shows(analysis, "RUN_COMPLETED"))
         heard_when(connection, lacks(analysis))
