@@ -73,6 +73,19 @@ def test_a_step_is_believed_by_its_token(stage: Stage, running: int, token: str,
     eventually(lambda: stage.do(backstage.progress, running) == (2, 8))
 
 
+def test_what_is_proved_is_not_changed_by_what_anybody_says(
+    stage: Stage, running: int, token: str, eventually: Eventually
+) -> None:
+    proof = f"{STEP_TOKEN_SCHEME} {token}"
+    say(stage, {"events_total": 8}, {"events_complete": 2}, authorization=proof)
+    eventually(lambda: stage.do(backstage.progress, running) == (2, 8))
+
+    say(stage, {"analysis_pk": running, "events_total": 1000}, {"analysis_pk": running, "events_complete": 999})
+    say(stage, {"events_complete": 1}, authorization=proof)
+
+    eventually(lambda: stage.do(backstage.progress, running) == (3, 8))
+
+
 @pytest.mark.parametrize("proof", ["forged", "ended"])
 def test_a_token_of_no_running_step_is_refused(stage: Stage, running: int, token: str, proof: str) -> None:
     stage.do(backstage.finish_held, running)

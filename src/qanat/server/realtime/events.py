@@ -50,12 +50,14 @@ def letters(happened: Iterable[Happening], *, actor: User, settled: int) -> list
     An event's id is where to go on after it: never beyond ``settled``, the number before which nothing is missing.
     """
     happened = list(happened)
-    analyses = _seen_analyses({h.analysis_id for h in happened if h.analysis_id is not None}, actor=actor)
-    portfolios = _seen_portfolios({h.portfolio_id for h in happened if h.portfolio_id is not None}, actor=actor)
+    analyses = _seen_analyses({each.analysis_id for each in happened if each.analysis_id is not None}, actor=actor)
+    portfolios = _seen_portfolios(
+        {each.portfolio_id for each in happened if each.portfolio_id is not None}, actor=actor
+    )
     return [
-        Letter(text=_event(h, status=analyses.get(h.analysis_id), settled=settled), number=h.number)
-        for h in happened
-        if h.analysis_id in analyses or h.portfolio_id in portfolios
+        Letter(text=_event(each, status=analyses.get(each.analysis_id), settled=settled), number=each.number)
+        for each in happened
+        if each.analysis_id in analyses or each.portfolio_id in portfolios
     ]
 
 

@@ -80,7 +80,7 @@ class Ledger:
         changed = bool(self.happened) or tick != self.tick or self.announced
         due = listeners if changed else new
         users = still_there({listener.user_id for listener in due}) if due else {}
-        ended = queries.ended({h.analysis_id for h in self.happened if h.analysis_id is not None})
+        ended = queries.ended({each.analysis_id for each in self.happened if each.analysis_id is not None})
         letters = list(self._letters(due, new, users=users, ended=ended, settled=self.cursor.settled))
         if due:
             self.tick, self.announced = tick, bool(ended)

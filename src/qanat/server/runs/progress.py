@@ -22,7 +22,8 @@ def show(step: Step, *, now: datetime) -> None:
         {**(used or {}), **reported.get(slug, {})}
         for slug, used in step.run.steps.filter(task=step.task).values_list("slug", "resources")
     ]
-    if WHOLE_RUN in reported:
+    if WHOLE_RUN in reported and not any("events_total" in used for used in chunks):
+        # Anybody may have said it: it counts where nobody who has proved to be of the run has said anything.
         chunks = [reported[WHOLE_RUN]]
     totals = [used["events_total"] for used in chunks if "events_total" in used]
     if totals:
