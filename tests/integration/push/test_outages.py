@@ -1,5 +1,6 @@
 """What a websocket hears while the database is away."""
 
+import math
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from asgiref.sync import async_to_sync
 from asgiref.testing import ApplicationCommunicator
 from django.db import OperationalError
 
+from qanat.server.accounts.authentication import Proved
 from qanat.server.realtime import queue_status
 from qanat.server.realtime.application import Application
 from tests.factories import make_user
@@ -23,7 +25,7 @@ def answers(*said: Message) -> list[Message]:
         end = communicator(Application(), {"type": "websocket", "path": QUEUE_STATUS, "headers": []})
         for message in said:
             await end.send_input(message)
-        heard = []
+        heard: list[Message] = []
         while not heard or heard[-1]["type"] not in {"websocket.close", "websocket.http.response.body"}:
             heard.append(await end.receive_output(PATIENCE))
         await end.wait(PATIENCE)
@@ -47,8 +49,8 @@ def test_a_handshake_is_not_refused_as_if_its_token_were_wrong(monkeypatch: pyte
 
 @pytest.mark.django_db(transaction=True)
 def test_a_question_ends_the_connection_with_a_word_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    user = make_user()
-    monkeypatch.setattr(queue_status, "proved_by", lambda _headers: queue_status.Proved(user=user, until=float("inf")))
+    proved = Proved(user=make_user(), until=math.inf)
+    monkeypatch.setattr(queue_status, "proved_by", lambda _headers: proved)
     monkeypatch.setattr(queue_status, "_filtered", _away)
 
     heard = answers(
