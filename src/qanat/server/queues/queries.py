@@ -139,7 +139,7 @@ def queue_status(
         if only is None or queue.name in asked_for
     ]
     return {
-        "time": clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "time": clock.shown(clock.now()),
         "type": UPDATED if only is None else FILTERED,
         "status": "SUCCESS",
         "content": content,

@@ -8,9 +8,9 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from django.contrib.auth.models import User
 from django.db import Error as DatabaseError
@@ -24,7 +24,8 @@ from qanat.server.api.common.streams import EventStream
 from qanat.server.portfolios.models import Portfolio
 from qanat.server.realtime.database import Database
 from qanat.server.realtime.listeners import Dismissed, Letter, Listener, Wants
-from qanat.server.runs import news
+from qanat.server.realtime.sockets import SEND_SECONDS, Message, Send
+from qanat.server.runs import clock, news
 from qanat.server.runs.news import Happening
 
 if TYPE_CHECKING:
@@ -33,15 +34,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS: Final = 15.0
-SEND_SECONDS: Final = 30.0
-"""Whoever takes nothing for so long is sent away."""
 LONGEST_SECONDS: Final = 600.0
 """Then the reader must come back, and prove again who it is: browsers do so by themselves."""
 MOST_RESUMED: Final = 5_000
 PIECE_CHARACTERS: Final = 2**14
 """What is sent at a time: so much is copied for a reader that does not take it."""
 HEARTBEAT: Final = Letter(text=": still here\n\n")
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 def letters(happened: Iterable[Happening], *, actor: User, settled: int) -> list[Letter]:
@@ -76,7 +74,7 @@ def _event(happening: Happening, *, status: str | None, settled: int) -> str:
     step = happening.step_id
     document = {
         "number": happening.number,
-        "time": happening.at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "time": clock.shown(happening.at),
         "analysis": happening.analysis_id,
         "portfolio": happening.portfolio_id,
         "status": status,
@@ -160,7 +158,7 @@ def _missed(*, reader: int, after: int | None, settled: int) -> list[Letter]:
 
 async def _send(send: Send, told: Sequence[Letter]) -> None:
     for piece in _pieces(told):
-        message = {"type": "http.response.body", "body": piece.encode(), "more_body": True}
+        message: Message = {"type": "http.response.body", "body": piece.encode(), "more_body": True}
         await asyncio.wait_for(send(message), SEND_SECONDS)
 
 

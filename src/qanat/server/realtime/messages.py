@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from qanat.server.queues.queries import FILTERED
+from qanat.server.runs import clock
 
 MOST_ANALYSES: Final = 5_000
 LARGEST_ID: Final = 2**63 - 1
@@ -81,7 +82,7 @@ def error(refused: NotUnderstood, *, now: datetime) -> str:
     """Return the answer to a message that was not understood."""
     return json.dumps(
         {
-            "time": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "time": clock.shown(now),
             "type": refused.kind,
             "status": "ERROR",
             "content": {"detail": str(refused)},
