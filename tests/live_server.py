@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,33 +44,49 @@ class Live:
         return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {self.token}"}, timeout=60)
 
 
-@contextmanager
-def serving(data_dir: Path, settings: Mapping[str, str] | None = None) -> Iterator[Live]:
-    """Run the API server on a database of its own."""
-    environment = {
+def environment(data_dir: Path, settings: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return what a process is told that belongs to the server on a data directory."""
+    return {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "qanat.server.config.settings",
         "QANAT_DATA_DIR": str(data_dir),
         "QANAT_DATABASE_URL": "",
         **(settings or {}),
     }
-    subprocess.run([sys.executable, "-c", PREPARE], env=environment, check=True)
+
+
+@contextmanager
+def serving(data_dir: Path, settings: Mapping[str, str] | None = None) -> Iterator[Live]:
+    """Run the API server on a database of its own."""
+    told = environment(data_dir, settings)
+    subprocess.run([sys.executable, "-c", PREPARE], env=told, check=True)
     port = free_port(HOST)
-    log = data_dir / "api.log"
+    token = ""
+
+    def listens() -> bool:
+        nonlocal token
+        token = _token(port)
+        return bool(token)
+
+    with role("api", log=data_dir / "api.log", environment=told, options=["--port", str(port)], ready=listens) as pid:
+        yield Live(port=port, pid=pid, token=token)
+
+
+@contextmanager
+def role(
+    name: str, *, log: Path, environment: Mapping[str, str], options: Sequence[str], ready: Callable[[], bool]
+) -> Iterator[int]:
+    """Run a role of the server from when it is ready; yield its process' id."""
+    command = [sys.executable, "-m", "qanat.server", name, "--host", HOST, *options]
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "qanat.server", "api", "--host", HOST, "--port", str(port)],
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
         deadline = time.monotonic() + START_SECONDS
-        while not (token := _token(port)):
+        while not ready():
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.05)
-        yield Live(port=port, pid=process.pid, token=token)
+        yield process.pid
     finally:
         process.terminate()
         process.wait(30)

@@ -16,8 +16,12 @@ OUR_LISTS: Final = {
 PAGES: Final = frozenset({"limit", "cursor", "q", "ordering"})
 """Ours alone: who asks gets pages, a search and an order (``api/common/lists.py``)."""
 
-OURS_ALONE: Final = {("GET", f"/api/{version}/portfolios/{{id}}/validation_report/") for version in ("v1", "v2")}
-"""What a validation found, by file, row and column; clients of the reference know the text of ``errors_file`` only."""
+OURS_ALONE: Final = {
+    *(("GET", f"/api/{version}/portfolios/{{id}}/validation_report/") for version in ("v1", "v2")),
+    ("GET", "/api/v2/events/"),
+}
+"""What a validation found, by file, row and column, where clients of the reference know the text of ``errors_file``
+only; and what happens to runs, as a stream for browsers."""
 
 REFUSED: Final[dict[str, list[Key]]] = {
     "sub-tasks are facts of the engine: users neither make nor remove them": [

@@ -12,6 +12,7 @@ RUN_STEP: Final = "qanat.run_step"
 RECORD_STEP: Final = "qanat.record_step"
 HOUSEKEEPING: Final = "qanat.housekeeping"
 DISCARD_UNFINISHED: Final = "qanat.discard_unfinished"
+QUEUE_DIGEST: Final = "qanat.queue_digest"
 
 # Registration of model workers.
 REGISTER_V1: Final = "run_register_worker"

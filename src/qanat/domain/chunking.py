@@ -44,6 +44,11 @@ def loss_chunks(*, options: ChunkingOptions, events: int) -> int:
     return _by_size(events, options.dynamic_events_per_analysis, options.dynamic_chunks_max)
 
 
+def share_of_events(total: int, *, index: int, count: int) -> int:
+    """Return how many of ``total`` events the chunk ``index`` of ``count`` has: the kernel deals them in turn."""
+    return len(range(index, total, count))
+
+
 def _by_size(total: int, per_chunk: int, most: int) -> int:
     return max(1, min(-(-total // per_chunk), most))
 

@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Final
 
+from qanat.domain.chunking import share_of_events
 from qanat.worker.run_dir import PROGRESS
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class Count:
         """
         with self._lock:
             if "events_total" in message:
-                self._total = len(range(self._index, int(str(message["events_total"])), self._count))
+                self._total = share_of_events(int(str(message["events_total"])), index=self._index, count=self._count)
             if "events_complete" in message:
                 self._done += int(str(message["events_complete"]))
             known = {"events_done": min(self._done, self._total), "events_total": self._total}

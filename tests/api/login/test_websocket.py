@@ -5,12 +5,15 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 from asgiref.testing import ApplicationCommunicator
+from django.test import Client
 from pytest_django import Settings
 
-from qanat.server.realtime import consumer
+from qanat.server.accounts.authentication import proved_by
+from qanat.server.realtime.application import Application
 from tests.identity_provider import IdentityProvider
 
 PATIENCE = 60.0
+pytestmark = pytest.mark.django_db(transaction=True)  # the application asks the database in threads of its own
 
 
 def answer_to(**headers: str) -> str:
@@ -20,7 +23,7 @@ def answer_to(**headers: str) -> str:
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
         scope = {"type": "websocket", "path": "/ws/v2/queue-status/", "headers": raw}
         communicator: Any = ApplicationCommunicator  # untyped
-        end = communicator(consumer.application, scope)
+        end = communicator(Application(), scope)
         await end.send_input({"type": "websocket.connect"})
         said = await end.receive_output(PATIENCE)
         await end.send_input({"type": "websocket.disconnect"})
@@ -37,6 +40,18 @@ def test_a_token_of_the_provider_opens_it(provider: IdentityProvider) -> None:
     assert answer_to(authorization=f"Bearer {good}") == "accept"
     assert answer_to(authorization=f"Bearer {forged}") == "close"
     assert answer_to() == "close"
+
+
+@pytest.mark.xdist_group("identity provider")
+def test_what_is_opened_with_a_token_of_the_provider_ends_with_it(provider: IdentityProvider) -> None:
+    claims = provider.claims()
+    token = provider.sign(claims)
+
+    socket = proved_by({"authorization": f"Bearer {token}"})
+    stream: Any = Client().get("/api/v2/events/", headers={"Authorization": f"Bearer {token}"})
+
+    assert socket is not None
+    assert (socket.until, stream.until) == (claims["exp"], claims["exp"])
 
 
 @pytest.mark.xdist_group("identity provider")

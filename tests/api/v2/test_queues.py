@@ -11,7 +11,14 @@ from qanat.server.runs import clock
 from qanat.server.runs.models import Worker
 from tests.api.caller import FORBIDDEN, OK, Caller
 from tests.api.world import Workers
-from tests.factories import make_analysis, make_group, make_model, make_portfolio, make_user
+from tests.factories import (
+    make_analysis,
+    make_complete_analysis,
+    make_group,
+    make_model,
+    make_portfolio,
+    make_user,
+)
 
 ZERO = {"pending_count": 0, "queued_count": 0, "running_count": 0, "queue_message_count": 0}
 
@@ -121,3 +128,60 @@ def test_the_queues_cost_as_much_with_many_models_as_with_one(
 @pytest.mark.parametrize("route", ["queue/", "queue-status/"])
 def test_the_queues_are_for_users(route: str) -> None:
     assert Caller(None, "v2").get(route).code == FORBIDDEN
+
+
+@pytest.mark.parametrize("supplier", ["Acme", "zeta"])
+def test_an_analysis_of_a_v1_model_is_shown_on_its_models_queue_alone(supplier: str, workers: Workers) -> None:
+    api = Caller(make_user(), "v1")
+    model = make_model(run_mode="V1", supplier_id=supplier)
+    running, idle = make_complete_analysis(model=model), make_analysis(model=model)
+    Worker.objects.create(id="w", queues=[model.queue(RunMode.V1)], last_seen=clock.now())
+    api.post(f"analyses/{running.pk}/run/")
+    workers.control()
+
+    content = Caller(api.user, "v2").get("queue-status/").body["content"]
+
+    shown = {entry["queue"]["name"]: [each["analysis"]["id"] for each in entry["analyses"]] for entry in content}
+    assert shown.pop(model.queue(RunMode.V1)) == [running.pk, idle.pk]
+    assert set(map(tuple, shown.values())) <= {()}
+
+
+@pytest.mark.django_db
+def test_an_idle_analysis_without_sub_tasks_is_shown_on_no_v2_queue() -> None:
+    model = make_model(run_mode="V2")
+    make_complete_analysis(model=model)
+    Worker.objects.create(id="w", queues=[model.queue(RunMode.V2)], last_seen=clock.now())
+
+    (entry,) = Caller(make_user(), "v2").get("queue-status/").body["content"]
+
+    assert entry["analyses"] == []
+
+
+def test_an_analysis_is_shown_where_it_has_sub_tasks_though_they_are_done(
+    api: Caller, queued: Analysis, worker: Worker, queue: str, workers: Workers
+) -> None:
+    workers.finish_all()
+
+    (entry,) = api.get("queue-status/").body["content"]
+
+    (shown,) = (each["analysis"] for each in entry["analyses"])
+    assert (shown["id"], shown["status"], shown["queue_names"]) == (queued.pk, "READY", [])
+    assert (shown["sub_task_count"], shown["status_count"]["TOTAL_IN_QUEUE"]) == (7, 0)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("mode", ["V1", "V2"])
+def test_the_document_costs_as_much_with_many_analyses_as_with_one(mode: str) -> None:
+    api, model, portfolio = Caller(make_user(), "v2"), make_model(run_mode=mode), make_portfolio()
+    Worker.objects.create(id="w", queues=[model.queue(RunMode(mode))], last_seen=clock.now())
+    make_analysis(model=model, portfolio=portfolio)
+    with CaptureQueriesContext(connection) as one:
+        api.get("queue-status/")
+    for _ in range(30):
+        make_analysis(model=model, portfolio=portfolio)
+
+    with CaptureQueriesContext(connection) as many:
+        (entry,) = api.get("queue-status/").body["content"]
+
+    assert len(entry["analyses"]) == (31 if mode == "V1" else 0)
+    assert len(many) == len(one)

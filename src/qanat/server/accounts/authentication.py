@@ -4,7 +4,9 @@ A refusal is 403, as clients expect everywhere but on the token endpoints. ``res
 so they cannot import it.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -17,12 +19,15 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import AuthenticationFailed, InvalidToken
+from rest_framework_simplejwt.tokens import Token
 
 from qanat.domain.claims import ClaimsRefused
 from qanat.server.accounts.identities import user_of_access_token
 from qanat.server.accounts.operations import ensure_somebody
 from qanat.server.accounts.provider import ProviderRefused, ProviderUnavailable, provider
 from qanat.server.accounts.provider_tokens import TokenRefused
+
+Claims = Mapping[str, Any] | Token
 
 
 class Basic(BasicAuthentication):
@@ -44,8 +49,8 @@ class Bearer(JWTAuthentication):
 class ProviderBearer(BaseAuthentication):
     """An access token of the identity provider."""
 
-    def authenticate(self, request: Request) -> tuple[User, str] | None:
-        """Return whose it is.
+    def authenticate(self, request: Request) -> tuple[User, Claims] | None:
+        """Return whose it is, and its claims.
 
         Raises:
             InvalidToken: nobody's who may come in.
@@ -55,13 +60,13 @@ class ProviderBearer(BaseAuthentication):
         if scheme.lower() != "bearer" or not token:
             return None
         try:
-            user = user_of_access_token(provider(), token)
+            user, claims = user_of_access_token(provider(), token)
         except (TokenRefused, ClaimsRefused, ProviderRefused) as error:
             raise _not_valid(str(error)) from error
         if not user.is_active:
             message = "This user has been switched off here."
             raise _not_valid(message)
-        return user, token
+        return user, claims
 
 
 class Everybody(BaseAuthentication):
@@ -97,18 +102,26 @@ class Undeclared(BasePermission):
         return False
 
 
-def user_of(headers: Mapping[str, str]) -> User | None:
+@dataclass(frozen=True, kw_only=True)
+class Proved:
+    """Who has proved to be who, and until when that holds, in seconds since the epoch."""
+
+    user: User
+    until: float
+
+
+def proved_by(headers: Mapping[str, str]) -> Proved | None:
     """Return who opens a websocket with these headers (their names in small letters), as they are now; or None."""
-    kind = settings.QANAT.api_auth_type
-    if kind == "disabled":
+    if settings.QANAT.api_auth_type == "disabled":
         host = headers.get("host", "")
         ours = validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS)
-        return ensure_somebody() if ours and is_of_this_site(headers.get("origin"), host) else None
+        welcome = ours and is_of_this_site(headers.get("origin"), host)
+        return Proved(user=ensure_somebody(), until=good_until(None)) if welcome else None
     scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         return None
     try:
-        user = _user_of_provider(token) if settings.QANAT.through_provider else _user_of_ours(token)
+        user, claims = _of_provider(token) if settings.QANAT.through_provider else _of_ours(token)
     except (
         InvalidToken,
         AuthenticationFailed,
@@ -118,7 +131,12 @@ def user_of(headers: Mapping[str, str]) -> User | None:
         ProviderUnavailable,
     ):
         return None
-    return user if user.is_active else None
+    return Proved(user=user, until=good_until(claims)) if user.is_active else None
+
+
+def good_until(claims: Claims | None) -> float:
+    """Return when a token with these claims expires, in seconds since the epoch; what is no token, does not."""
+    return math.inf if claims is None else float(claims["exp"])
 
 
 def is_of_this_site(origin: str | None, host: str) -> bool:
@@ -126,13 +144,14 @@ def is_of_this_site(origin: str | None, host: str) -> bool:
     return origin is None or urlsplit(origin).netloc.lower() == host.lower()
 
 
-def _user_of_provider(token: str) -> User:
+def _of_provider(token: str) -> tuple[User, Claims]:
     return user_of_access_token(provider(), token)
 
 
-def _user_of_ours(token: str) -> User:
+def _of_ours(token: str) -> tuple[User, Claims]:
     bearer = Bearer()
-    return cast("User", bearer.get_user(bearer.get_validated_token(token.encode())))
+    valid = bearer.get_validated_token(token.encode())
+    return cast("User", bearer.get_user(valid)), valid
 
 
 def _not_valid(message: str) -> InvalidToken:
@@ -144,6 +163,6 @@ def _not_valid(message: str) -> InvalidToken:
     return InvalidToken(detail)
 
 
-def still_there(user: User) -> User | None:
-    """Return the user as they are now, with the groups of now; None where they are gone or switched off."""
-    return User.objects.filter(pk=user.pk, is_active=True).first()
+def still_there(users: Collection[int]) -> dict[int, User]:
+    """Return the users with these ids as they are now, with the groups of now; without those who are switched off."""
+    return {user.pk: user for user in User.objects.filter(pk__in=users, is_active=True).prefetch_related("groups")}

@@ -12,11 +12,11 @@ from django.db import IntegrityError, transaction
 from qanat.domain.claims import Person, is_complete, person_of, renamed
 from qanat.server.accounts.models import Identity
 from qanat.server.accounts.provider import Provider
-from qanat.server.accounts.provider_tokens import access_claims
+from qanat.server.accounts.provider_tokens import Claims, access_claims
 
 
-def user_of_access_token(provider: Provider, token: str) -> User:
-    """Return whose access token this is, as the newest of their tokens says they are.
+def user_of_access_token(provider: Provider, token: str) -> tuple[User, Claims]:
+    """Return whose access token this is, as the newest of their tokens says they are, and its claims.
 
     Raises:
         TokenRefused: it is not good.
@@ -28,13 +28,14 @@ def user_of_access_token(provider: Provider, token: str) -> User:
     issuer, as_of = provider.setup.issuer, int(claims["iat"])
     known = Identity.objects.select_related("user").filter(issuer=issuer, subject=claims["sub"]).first()
     if known is not None and known.as_of >= as_of:
-        return known.user
+        return known.user, claims
     person = person_of(claims if is_complete(claims) else _completed(provider, token, dict(claims)))
     try:
-        return _mirror(person, issuer=issuer, as_of=as_of)
+        user = _mirror(person, issuer=issuer, as_of=as_of)
     except IntegrityError:
         # Another request with the same news was first: once more, and it is there.
-        return _mirror(person, issuer=issuer, as_of=as_of)
+        user = _mirror(person, issuer=issuer, as_of=as_of)
+    return user, claims
 
 
 def _completed(provider: Provider, token: str, claims: dict[str, Any]) -> dict[str, Any]:

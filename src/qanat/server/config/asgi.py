@@ -7,6 +7,8 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "qanat.server.config.settings")
 django.setup()
 
-from qanat.server.realtime.consumer import application  # noqa: E402 - needs Django
+from qanat.server.realtime.application import Application  # noqa: E402 - needs Django
 
 __all__ = ["application"]
+
+application = Application()

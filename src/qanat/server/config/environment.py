@@ -195,6 +195,11 @@ class ServerSettings(StorageSettings, LoginSettings):
     """How long a worker holds a step without a sign of life; heartbeats come every sixth of it."""
     dispatch_interval_seconds: float = Field(default=1.0, gt=0)
     """The task controller looks at the latest after this, even if nobody wakes it."""
+    look_interval_seconds: float = Field(default=1.0, gt=0)
+    """How often a process that has listeners looks for news; on PostgreSQL commits wake it, and it looks by itself
+    fifteen times as rarely."""
+    digest_interval_seconds: float = Field(default=60.0, gt=0)
+    """How often beat has all listeners told of the queues where nothing happens."""
     api_processes: int = Field(default=1, ge=1)
     """How many processes serve the API on one port; one uses about one core."""
     api_threads: int = Field(default=8, ge=1)

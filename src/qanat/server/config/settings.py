@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     "qanat.server.risk_models",
     "qanat.server.portfolios",
     "qanat.server.analyses",
+    "qanat.server.queues",
     "qanat.server.admin",
 ]
 MIDDLEWARE = [

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import io
-import resource
 import signal
 import sys
 from pathlib import Path
@@ -14,17 +13,18 @@ from django.conf import settings
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from qanat.server.api.common import admission
 from qanat.server.config.wsgi import application
+from qanat.server.realtime.events import Streams
+from qanat.server.realtime.watcher import Watcher
 from qanat.server.roles.bridge import Answer, Bridge, Environ
+from qanat.server.roles.connections import HttpProtocol, use_all_descriptors
+from qanat.server.roles.forking import keep_shared
 from qanat.server.roles.lifeline import Lifeline
 
 KEEP_ALIVE_SECONDS: Final = 30
 STOP_SECONDS: Final = 5
-LONGEST_HEADING: Final = 2**16
-"""Request line and headers."""
 
 
 class Doorkeeper:
@@ -45,31 +45,6 @@ class Doorkeeper:
         return Answer(status=response.status_code, headers=list(response.items()), body=body)
 
 
-class HttpProtocol(HttpToolsProtocol):
-    """uvicorn's, with an end to how long the headers of a request may be."""
-
-    heading = 0
-    in_heading = True
-
-    def data_received(self, data: bytes) -> None:
-        """Take data; hang up on whoever sends headers without end."""
-        super().data_received(data)
-        if self.in_heading:
-            self.heading += len(data)
-            if self.heading > LONGEST_HEADING:
-                self.transport.close()
-
-    def on_message_begin(self) -> None:
-        """Begin to count."""
-        self.heading, self.in_heading = 0, True
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        """Stop counting."""
-        self.in_heading = False
-        super().on_headers_complete()
-
-
 class ApiProcess(Worker):  # type: ignore[misc]
     """One process of the API server, as gunicorn wants it."""
 
@@ -80,7 +55,7 @@ class ApiProcess(Worker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until told to stop."""
-        _use_all_descriptors()
+        use_all_descriptors()
         config = uvicorn.Config(
             self.wsgi,
             interface="asgi3",
@@ -131,6 +106,7 @@ class ApiServer(BaseApplication):  # type: ignore[misc]
             "keepalive": KEEP_ALIVE_SECONDS,
             "proc_name": "qanat api",
             "control_socket_disable": True,
+            "pre_fork": lambda _arbiter, _worker: keep_shared(),
             "post_fork": lambda _arbiter, _worker: self._lifeline.hold(),
         }
         for name, value in options.items():
@@ -141,11 +117,10 @@ class ApiServer(BaseApplication):  # type: ignore[misc]
         """Return the application, as each process wants one."""
         folder = Path(settings.FILE_UPLOAD_TEMP_DIR)
         folder.mkdir(parents=True, exist_ok=True)
-        return Bridge(application, Doorkeeper(), folder=folder, threads=settings.QANAT.api_threads)
-
-
-def _use_all_descriptors() -> None:
-    """Raise the limit of open files as far as one may: each client takes one, each download two."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        return Bridge(
+            application,
+            Doorkeeper(),
+            folder=folder,
+            rest_of=Streams(Watcher()).rest_of,
+            threads=settings.QANAT.api_threads,
+        )

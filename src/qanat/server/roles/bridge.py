@@ -16,11 +16,15 @@ from pathlib import Path
 from typing import IO, Any, Final, Protocol
 from urllib.parse import unquote_to_bytes
 
+from qanat.server.roles.connections import CLOSE_SECONDS, HANG_UP
+
 Environ = dict[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+Rest = Callable[[Send], Awaitable[None]]
+"""Sends the rest of an answer, piece by piece, in the event loop."""
 
 SMALL_BODY: Final = 2**18
 """A body of this size is kept in memory, and taken before anybody has asked whose it is."""
@@ -56,6 +60,8 @@ class Bridge:
     doorkeeper: Doorkeeper
     folder: Path
     """Where large bodies lie until they are taken over."""
+    rest_of: Callable[[Iterable[bytes]], Rest | None] = lambda _answer: None
+    """What the event loop goes on with where the application's answer is only the beginning."""
     threads: int = 8
     file_threads: int = 8
     idle_seconds: float = 60.0
@@ -83,9 +89,12 @@ class Bridge:
                 return
             body.seek(0)
             environ["wsgi.input"] = body
-            run = _Run(self.application, environ)
+            run = _Run(self.application, environ, self.rest_of)
             await loop.run_in_executor(self._requests, run.start)
-        await self._send(run, receive, send)
+        if run.rest is None:
+            await self._send(run, receive, send)
+        else:
+            await _send_stream(run, run.rest, receive, send, hang_up=scope["extensions"][HANG_UP])
 
     async def _take_body(self, environ: Environ, receive: Receive, body: IO[bytes]) -> Answer | None:
         """Take the whole body; return the answer to send instead of the application's where it is not wanted.
@@ -164,9 +173,13 @@ class _Gone(Exception):
 class _Run:
     """One call of the application, driven from threads of the pools, one at a time."""
 
-    def __init__(self, application: Application, environ: Environ) -> None:
+    def __init__(
+        self, application: Application, environ: Environ, rest_of: Callable[[Iterable[bytes]], Rest | None]
+    ) -> None:
         self._application = application
         self._environ = environ
+        self._rest_of = rest_of
+        self.rest: Rest | None = None
         self._result: Iterable[bytes] = ()
         self._pieces: Iterator[bytes] = iter(())
         self.status = 500
@@ -181,9 +194,11 @@ class _Run:
         if self._environ["REQUEST_METHOD"] == "HEAD":
             self.finished = True
         else:
+            self.rest = self._rest_of(self._result)
             self.advance()
         if self.finished:
-            if self._environ["REQUEST_METHOD"] != "HEAD" and not getattr(self._result, "streaming", True):
+            whole = self.rest is None and not getattr(self._result, "streaming", True)
+            if self._environ["REQUEST_METHOD"] != "HEAD" and whole:
                 self._say_length()
             self.close()
 
@@ -258,6 +273,33 @@ async def _send_answer(answer: Answer, send: Send) -> None:
     headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _send_stream(run: _Run, rest: Rest, receive: Receive, send: Send, *, hang_up: Callable[[], None]) -> None:
+    """Send the beginning of an answer and the rest of it, until there is no more or the client hangs up.
+
+    Whoever does not take the end of it is hung up on.
+    """
+    hung_up = asyncio.ensure_future(_until_disconnected(receive))
+    sending = asyncio.ensure_future(_send_all(run, rest, send))
+    try:
+        await asyncio.wait({hung_up, sending}, return_when=asyncio.FIRST_COMPLETED)
+        if sending.done():
+            sending.result()
+            await asyncio.wait_for(send({"type": "http.response.body", "body": b""}), CLOSE_SECONDS)
+    except TimeoutError:
+        hang_up()
+        await hung_up
+    finally:
+        for task in (hung_up, sending):
+            task.cancel()
+        await asyncio.gather(hung_up, sending, return_exceptions=True)
+
+
+async def _send_all(run: _Run, rest: Rest, send: Send) -> None:
+    await send({"type": "http.response.start", "status": run.status, "headers": run.headers})
+    await send({"type": "http.response.body", "body": run.piece, "more_body": True})
+    await rest(send)
 
 
 async def _until_disconnected(receive: Receive) -> None:

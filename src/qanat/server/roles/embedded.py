@@ -22,6 +22,7 @@ from django.db import connections
 
 from qanat.server.accounts.operations import FIRST_ADMIN, ensure_first_admin
 from qanat.server.roles import single
+from qanat.server.roles.forking import keep_shared
 from qanat.server.roles.lifeline import Lifeline
 
 logger = logging.getLogger(__name__)
@@ -125,6 +126,7 @@ def run(*, host: str, port: int, websocket_port: int, report: str | None, parent
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wake_writer)
     family = Family(ports={"host": host, "port": port, "websocket_port": websocket_port})
+    keep_shared()
     for role in single.SERVING:
         family.start(role)
     if report:

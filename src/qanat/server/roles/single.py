@@ -30,11 +30,9 @@ def api(*, host: str, port: int, websocket_port: int) -> None:
 def websocket(*, host: str, port: int, websocket_port: int) -> None:
     """Serve websockets."""
     del port
-    import uvicorn  # noqa: PLC0415 - needed by this role only
+    from qanat.server.roles.websocket import serve  # noqa: PLC0415 - needed by this role only
 
-    from qanat.server.config.asgi import application as asgi  # noqa: PLC0415
-
-    uvicorn.run(asgi, host=host, port=websocket_port, log_config=None, lifespan="off", access_log=False)
+    serve(host=host, port=websocket_port)
 
 
 def monitor(**_: object) -> None:
@@ -57,6 +55,11 @@ def beat(**_: object) -> None:
             "task": tasks.HOUSEKEEPING,
             "schedule": BEAT_EVERY_SECONDS,
             "options": {"queue": queues.V2_RECORDS, "expires": BEAT_EVERY_SECONDS},
+        },
+        "queue digest": {
+            "task": tasks.QUEUE_DIGEST,
+            "schedule": settings.QANAT.digest_interval_seconds,
+            "options": {"queue": queues.V2_RECORDS, "expires": settings.QANAT.digest_interval_seconds},
         },
         "unfinished uploads": {
             "task": tasks.DISCARD_UNFINISHED,

@@ -2,7 +2,13 @@
 
 from datetime import UTC, datetime
 
+from django.conf import settings
 from django.db import connection
+
+
+def shown(moment: datetime) -> str:
+    """Return how clients see a moment, which is in UTC: always with six digits after the second, and a Z."""
+    return moment.strftime(str(settings.REST_FRAMEWORK["DATETIME_FORMAT"]))
 
 
 def now() -> datetime:

@@ -1,9 +1,15 @@
 """How many events of a run's losses are done, over all chunks."""
 
 from datetime import datetime
+from typing import Final
 
 from qanat.server.runs import projection
 from qanat.server.runs.models import Step
+
+REPORTED: Final = "reported"
+"""In a run's plan: what kernels have said themselves (``reports``), by the slug of their step."""
+WHOLE_RUN: Final = ""
+"""In place of a slug: said of the run as a whole."""
 
 
 def show(step: Step, *, now: datetime) -> None:
@@ -11,7 +17,14 @@ def show(step: Step, *, now: datetime) -> None:
 
     Chunks that have not begun do not know their share of the events yet; it is about that of the others.
     """
-    chunks = list(step.run.steps.filter(task=step.task).values_list("resources", flat=True))
+    reported = step.run.plan.get(REPORTED, {})
+    chunks = [
+        {**(used or {}), **reported.get(slug, {})}
+        for slug, used in step.run.steps.filter(task=step.task).values_list("slug", "resources")
+    ]
+    if WHOLE_RUN in reported and not any("events_total" in used for used in chunks):
+        # Anybody may have said it: it counts where nobody who has proved to be of the run has said anything.
+        chunks = [reported[WHOLE_RUN]]
     totals = [used["events_total"] for used in chunks if "events_total" in used]
     if totals:
         projection.of(step.run).progressed(

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db.models import Max, QuerySet
 
@@ -24,15 +25,20 @@ class SubTaskCounts:
         return self.by_status.total()
 
 
-def latest_v2_runs(analysis_ids: Collection[int]) -> QuerySet[Run]:
-    """Return, for each analysis, its latest run where that is a V2 run; a V1 run shows no sub-tasks."""
+def latest_runs(analysis_ids: Collection[int] | QuerySet[Any, Any]) -> QuerySet[Run]:
+    """Return, for each analysis, its latest run; the ids may be a query of them."""
     latest = (
         Run.objects.filter(analysis_id__in=analysis_ids)
         .values("analysis_id")
         .annotate(latest=Max("pk"))
         .values("latest")
     )
-    return Run.objects.filter(pk__in=latest, mode=RunMode.V2)
+    return Run.objects.filter(pk__in=latest)
+
+
+def latest_v2_runs(analysis_ids: Collection[int]) -> QuerySet[Run]:
+    """Return, for each analysis, its latest run where that is a V2 run; a V1 run shows no sub-tasks."""
+    return latest_runs(analysis_ids).filter(mode=RunMode.V2)
 
 
 def sub_tasks(analysis_id: int) -> QuerySet[Step]:

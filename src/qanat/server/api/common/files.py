@@ -37,6 +37,7 @@ from qanat.server.files.conversion import OTHER, TYPES, converted
 from qanat.server.files.models import StoredFile
 from qanat.server.files.owned import replace_file
 from qanat.server.files.storage import storage
+from qanat.server.runs import clock
 from qanat.storage.pieces import pieces
 
 RANGE: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
@@ -214,7 +215,7 @@ def empty() -> Response:
 def receipt(file: StoredFile, *, conversion_fields: bool = False) -> dict[str, Any]:
     """Return what an upload is answered with (wire contract, section 1.3)."""
     answer: dict[str, Any] = {
-        "created": file.created.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "created": clock.shown(file.created),
         "file": file.key,
         "filename": file.filename,
         "groups": [group.name for group in file.groups.all()],

@@ -8,7 +8,7 @@ from qanat.server.analyses.models import Analysis
 from qanat.server.api.common import analyses, data_files, filters, models, options, portfolios, setting_templates
 from qanat.server.api.common.documents import OptionsView
 from qanat.server.api.common.files import routes
-from qanat.server.api.v2 import archives, forms, queues, sub_tasks
+from qanat.server.api.v2 import archives, events, forms, queues, sub_tasks
 
 
 class V2:
@@ -232,6 +232,7 @@ urlpatterns = [
     *routes("analyses", AnalysisDetail, analyses.ENDPOINTS),
     path("queue/", queues.Queues.as_view()),
     path("queue-status/", queues.QueueStatus.as_view()),
+    path("events/", events.Events.as_view()),
     path("analysis-task-statuses/", sub_tasks.SubTasks.as_view()),
     path("analysis-task-statuses/<int:pk>/", sub_tasks.SubTask.as_view()),
     *(

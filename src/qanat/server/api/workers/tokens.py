@@ -1,6 +1,7 @@
 """Proof that a request comes from a worker (the shared key) or belongs to a claimed step (the step token)."""
 
 import hmac
+from dataclasses import dataclass
 from typing import Any, Final
 
 from django.conf import settings
@@ -49,17 +50,42 @@ def step_token(*, step_id: int, fence: int) -> str:
     return signing.dumps([step_id, fence], salt=SALT)
 
 
+class NotOurs(Exception):
+    """A step token that this server has not given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimedStep:
+    """What a step token was given for; whether the claim still holds, only the step knows."""
+
+    step_id: int
+    fence: int
+
+
+def claimed_step(token: str) -> ClaimedStep:
+    """Return what a token was given for.
+
+    Raises:
+        NotOurs: this server has not given it.
+    """
+    try:
+        step_id, fence = signing.loads(token, salt=SALT)
+    except signing.BadSignature:
+        message = "The step token is not one of this server's."
+        raise NotOurs(message) from None
+    return ClaimedStep(step_id=step_id, fence=fence)
+
+
 def _fence(request: Request, *, step_id: int) -> int:
     """Return the fence of the claim that the request belongs to."""
     try:
-        claimed_id, fence = signing.loads(_credential(request, STEP_TOKEN_SCHEME), salt=SALT)
-    except signing.BadSignature:
-        message = "The step token is not one of this server's."
-        raise PermissionDenied(message) from None
-    if claimed_id != step_id:
+        claimed = claimed_step(_credential(request, STEP_TOKEN_SCHEME))
+    except NotOurs as error:
+        raise PermissionDenied(str(error)) from None
+    if claimed.step_id != step_id:
         message = "The step token belongs to another step."
         raise PermissionDenied(message)
-    return int(fence)
+    return claimed.fence
 
 
 def _credential(request: Request, scheme: str) -> str:
