@@ -27,6 +27,20 @@ def double(value):
 @njit(cache=True)
 def fourfold(value):
     return double(double(value))
+
+
+@njit(cache=True)
+def count(most):
+    for value in range(most):
+        yield value
+
+
+@njit(cache=True)
+def total(most):
+    found = 0
+    for value in count(most):
+        found += value
+    return found
 """
 
 
@@ -115,3 +129,25 @@ def test_a_cache_that_cannot_be_read_is_not_loaded(compiled: ModuleType, tmp_pat
     numba_cache.load_all({"compiled"})
 
     assert not fresh.double.signatures
+
+
+@pytest.mark.parametrize("loaded_before", [False, True])
+def test_callers_are_compiled_against_a_generator_of_which_only_the_beginning_is_cached(
+    compiled: ModuleType, tmp_path: Path, *, loaded_before: bool
+) -> None:
+    assert list(compiled.count(3)) == [0, 1, 2]
+    assert entries(tmp_path, "count") == 1
+    fresh = imported(tmp_path)
+    if loaded_before:
+        numba_cache.load_all({"compiled"})
+
+    assert fresh.total(4) == 6
+
+
+def test_a_generator_that_is_called_by_itself_is_cached(compiled: ModuleType, tmp_path: Path) -> None:
+    assert list(compiled.count(3)) == [0, 1, 2]
+    fresh = imported(tmp_path)
+
+    assert list(fresh.count(3)) == [0, 1, 2]
+
+    assert not fresh.count.stats.cache_misses

@@ -13,6 +13,10 @@ has all it needs.
 compile them. Whoever comes second waits, and finds them in the cache. Functions are locked along their calls, callers
 before callees, so nobody waits in a circle.
 
+**Callers get no generator from the cache.** numba caches how a generator begins, and not how it goes on; whoever
+compiles a caller against one that came from the cache fails with a ``KeyError``. That is so for ever where a process was
+killed after it had saved a generator and before it saved the caller, as one of a cancelled run is.
+
 **Loaded once.** A process that others are forked from can load all there is beforehand. Of each variant numba keeps the
 bitcode as well, for those who compile against it; it is parsed when that happens.
 """
@@ -20,6 +24,7 @@ bitcode as well, for those who compile against it; it is parsed when that happen
 
 import fcntl
 import gc
+import inspect
 import logging
 import pickle
 from collections.abc import Collection, Iterator
@@ -29,7 +34,7 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.core.caching import Cache
+from numba.core.caching import Cache, NullCache
 from numba.core.codegen import CPUCodeLibrary as Library
 from numba.core.codegen import ll as llvm
 from numba.core.dispatcher import Dispatcher
@@ -40,6 +45,7 @@ logger = logging.getLogger(__name__)
 
 _save_overload = Cache.save_overload
 _compile = Dispatcher.compile
+_get_call_template = Dispatcher.get_call_template
 _unserialize = Library._unserialize
 _get_module_for_linking = Library._get_module_for_linking
 _held: set[Path] = set()
@@ -49,6 +55,7 @@ def settle() -> None:
     """Have numba heed all of the above, in this process and its forks."""
     Cache.save_overload = _save
     Dispatcher.compile = _compile_once
+    Dispatcher.get_call_template = _called_by_compiled
 
 
 def load_all(packages: Collection[str]) -> int:
@@ -124,6 +131,14 @@ def _save(self: Cache, sig: Any, data: Any) -> None:  # noqa: ANN401 - numba's
 def _compile_once(self: Dispatcher, sig: Any) -> Any:  # noqa: ANN401 - numba's
     with _alone(self):
         return _compile(self, sig)
+
+
+def _called_by_compiled(self: Dispatcher, args: Any, kws: Any) -> Any:  # noqa: ANN401 - numba's
+    if inspect.isgeneratorfunction(self.py_func) and not isinstance(self._cache, NullCache):
+        # From now on it is compiled here, in this process, whole.
+        self._cache = NullCache()
+        self._reset_overloads()
+    return _get_call_template(self, args, kws)
 
 
 @contextmanager
