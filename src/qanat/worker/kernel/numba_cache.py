@@ -14,8 +14,8 @@ compile them. Whoever comes second waits, and finds them in the cache. Functions
 before callees, so nobody waits in a circle.
 
 **Callers get no generator from the cache.** numba caches how a generator begins, and not how it goes on; whoever
-compiles a caller against one that came from the cache fails with a ``KeyError``. That is so for ever where a process was
-killed after it had saved a generator and before it saved the caller, as one of a cancelled run is.
+compiles a caller against one that came from the cache fails with a ``KeyError``. That is so for ever where a process
+was killed after it had saved a generator and before it saved the caller, as one of a cancelled run is.
 
 **Loaded once.** A process that others are forked from can load all there is beforehand. Of each variant numba keeps the
 bitcode as well, for those who compile against it; it is parsed when that happens.
