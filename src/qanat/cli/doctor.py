@@ -32,10 +32,12 @@ from rich.text import Text
 from qanat.cli.up import broker
 from qanat.cli.up.layout import Layout, default_data_dir, read_json
 from qanat.configuration import places, report
+from qanat.configuration.base import names_of
 from qanat.configuration.database import Database
 from qanat.configuration.report import InEffect
 from qanat.configuration.server import ServerSettings
 from qanat.configuration.sources import BadSettings, Sources
+from qanat.configuration.storage import S3_TYPES
 from qanat.configuration.worker import WorkerSettings
 from qanat.server.config import environment as server_environment
 from qanat.worker.identity import ModelDirectoryError, identify
@@ -340,15 +342,22 @@ def extra_installed(here: Here, *, name: str, needed_for: str) -> Check | None:
 
 
 def _extra_is_optional(here: Here, name: str) -> bool:
-    server = here.server
-    if isinstance(server, BadSettings):
-        return True
+    storage = _storage_type(here)
     unneeded = {
-        "postgres": server.database.kind != "postgresql",
-        "s3": server.storage_kind != "s3",
-        "azure": server.storage_kind != "azure",
+        "postgres": isinstance(here.server, BadSettings) or here.server.database.kind != "postgresql",
+        "s3": storage not in S3_TYPES,
+        "azure": storage != "azure",
     }
     return unneeded.get(name, False)
+
+
+def _storage_type(here: Here) -> str:
+    """Return where files are to lie, also where the settings about it are not complete."""
+    try:
+        found = here.sources.find(names_of(ServerSettings)["storage_type"])
+    except BadSettings:
+        return ""
+    return found.value.lower() if found else ""
 
 
 def kernel_version(here: Here, *, name: str) -> Check | None:
@@ -603,7 +612,12 @@ def settings_without_effect(here: Here) -> Check | None:
 def database(here: Here) -> Check:
     """Look whether the database answers, and fits this release."""
     if isinstance(here.server, BadSettings):
-        return Check(name="database", state=State.WARNING, found="not looked at: the settings do not say which it is")
+        return Check(
+            name="database",
+            state=State.WARNING,
+            found="not looked at: the settings do not say which it is",
+            mend="Mend the settings first.",
+        )
     found = here.server.database
     if found.kind == "sqlite":
         file = Path(found.name)
@@ -675,17 +689,16 @@ def _applied_in_postgresql(database: Database) -> set[tuple[str, str]]:
     except ImportError:
         words = "its client is not installed"
         raise DatabaseAway(words, mend="pip install 'qanat[postgres]'") from None
-    options: dict[str, Any] = {name: value for name, value in database.options.items() if name != "connect_timeout"}
+    parts = {
+        "dbname": database.name,
+        "host": database.host,
+        "port": database.port,
+        "user": database.user,
+        "password": database.password,
+    }
+    given: dict[str, Any] = {name: value for name, value in parts.items() if value}
     try:
-        with psycopg.connect(
-            dbname=database.name,
-            host=database.host or None,
-            port=database.port or None,
-            user=database.user or None,
-            password=database.password or None,
-            connect_timeout=int(ANSWER_SECONDS),
-            **options,
-        ) as connection:
+        with psycopg.connect(**{**given, **database.options, "connect_timeout": int(ANSWER_SECONDS)}) as connection:
             known: Any = connection.execute("SELECT to_regclass('django_migrations')").fetchone()
             return set(connection.execute(APPLIED).fetchall()) if known and known[0] else set()
     except psycopg.Error as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 from qanat.configuration.worker import INTERNAL
 from qanat.worker.identity import ModelDirectoryError
 from qanat.worker.main import run
-from qanat.worker.settings import BadSettings, from_environment
+from qanat.worker.settings import BadSettings, ModelNotSaid, from_environment
 
 
 def main() -> int:
@@ -59,6 +59,8 @@ def main() -> int:
             parent_fd=options.parent_fd,
         )
         return run(settings)
+    except ModelNotSaid as error:
+        parser.error(str(error))
     except BadSettings as error:
         print(error, file=sys.stderr)  # noqa: T201 - a sentence for whoever starts it
         return 1  # wire contract, section 5.2

@@ -2,25 +2,31 @@
 
 import os
 from pathlib import Path
-from typing import Final
 
 from qanat.configuration.sources import BadSettings, Sources
 from qanat.configuration.worker import DEFAULT_MODEL_DIR, INTERNAL, WorkerSettings
 
-__all__ = ["BadSettings", "WorkerSettings", "from_environment"]
+__all__ = ["BadSettings", "ModelNotSaid", "WorkerSettings", "from_environment"]
 
-WHICH: Final = f"Give either --model DIR or --run-mode {INTERNAL}, which needs no model."
+
+class ModelNotSaid(Exception):
+    """give either --model DIR or --run-mode server-internal, which needs no model."""
+
+    def __init__(self) -> None:
+        """Say that."""
+        super().__init__(type(self).__doc__)
 
 
 def from_environment(model_dir: Path | None, **given: object) -> WorkerSettings:
     """Return the settings: what is given beats the environment, which beats the defaults.
 
     Raises:
-        BadSettings: a value is malformed, or it is not said which model to run.
+        BadSettings: a value is malformed.
+        ModelNotSaid: it is not said which model to run, or said of the internal worker, which runs none.
     """
     settings = WorkerSettings.read(Sources.read(os.environ), {"model_dir": model_dir, **given})
     if settings.mode == INTERNAL and model_dir is not None:
-        raise BadSettings(WHICH)
+        raise ModelNotSaid
     return settings.model_copy(update={"model_dir": _model_dir(settings), "worker_key": _worker_key(settings)})
 
 
@@ -30,7 +36,7 @@ def _model_dir(settings: WorkerSettings) -> Path | None:
         return None
     found = settings.model_dir or (DEFAULT_MODEL_DIR if DEFAULT_MODEL_DIR.is_dir() else None)
     if found is None:
-        raise BadSettings(WHICH)
+        raise ModelNotSaid
     return found.resolve()
 
 

@@ -708,7 +708,10 @@ def test_only_what_is_missing_fails_the_command(
         code = end.exit_code
 
     assert code == (0 if healthy else 1)
-    assert json.loads(capsys.readouterr().out) == {
+    document = json.loads(capsys.readouterr().out)
+    settings = {row["name"]: row for row in document.pop("settings") if row["process"] == "server"}
+    assert settings["QANAT_DATA_DIR"]["value"] == str(tmp_path)
+    assert document == {
         "healthy": healthy,
         "checks": [{"name": "a", "state": state.value, "found": "b", "mend": "c"}],
     }
