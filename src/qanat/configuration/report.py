@@ -27,6 +27,8 @@ TESTS: Final = {
     "QANAT_FUZZ_CASES": "how many requests `make fuzz` makes up",
     "QANAT_MACHINE_STEPS": "how many steps the engine's state machine takes",
 }
+ALIKE: Final = 0.8
+"""How alike names must be for one to be meant by the other; their prefixes alone are alike by half."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +75,13 @@ def without_effect(sources: Sources) -> tuple[Remark, ...]:
 
 def unknown(sources: Sources) -> tuple[Remark, ...]:
     """Return what is given and not known to anybody, with the nearest name that is."""
-    used, unused = _used(), _unused()
-    strange = ((origin, name) for origin, name in _given(sources) if name not in used and not _reason(name, unused))
+    strange = ((origin, name) for origin, name in _given(sources) if not is_known(name))
     return tuple(Remark(name=origin, why=_nearest(name)) for origin, name in strange)
+
+
+def is_known(name: str | Place) -> bool:
+    """Say whether a variable, or a key of the INI file, is read or known to be without effect."""
+    return name in _used() or bool(_reason(name, _unused()))
 
 
 def log_at_start(sources: Sources) -> None:
@@ -121,8 +127,10 @@ def _reason(name: str | Place, known: dict[str | Place, str]) -> str:
 
 
 def _nearest(name: str | Place) -> str:
-    known = [*_used(), *_unused()]
-    if isinstance(name, str):
-        return next(iter(difflib.get_close_matches(name, [each for each in known if isinstance(each, str)], n=1)), "")
-    places = {f"[{each.section}] {each.name}" for each in known if isinstance(each, Place) and each.name != ALL}
-    return next(iter(difflib.get_close_matches(f"[{name.section}] {name.name}", sorted(places), n=1)), "")
+    known = (each for each in (*_used(), *_unused()) if type(each) is type(name))
+    matches = difflib.get_close_matches(_text(name), sorted({_text(each) for each in known}), n=1, cutoff=ALIKE)
+    return next(iter(matches), "")
+
+
+def _text(name: str | Place) -> str:
+    return name if isinstance(name, str) else f"[{name.section}] {name.name}"

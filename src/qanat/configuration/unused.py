@@ -127,7 +127,7 @@ UNUSED: Final = (
     _needless("worker", f"STORAGE_TYPE MEDIA_ROOT ROOT_DIR CACHE_DIR {S3_NAMES} {AZURE_NAMES}", THROUGH_THE_API),
     _not_yet(
         "worker.model_data",
-        f"STORAGE_TYPE MEDIA_ROOT ROOT_DIR CACHE_DIR {S3_NAMES} {AZURE_NAMES}",
+        f"STORAGE_TYPE {S3_NAMES} {AZURE_NAMES}",
         "a model's data is read from its directory, not from object storage",
     ),
     # Variables.
