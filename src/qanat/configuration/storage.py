@@ -27,9 +27,9 @@ class StorageSettings(Settings):
     aws_location: OfServer[str] = ""
     """Beginning of the names of all objects."""
     aws_access_key_id: OfServer[str] = ""
-    """Empty: what boto3 finds by itself, such as the role of the machine."""
+    """The key's id; without it what boto3 finds by itself, such as the role of the machine."""
     aws_secret_access_key: OfServer[SecretStr] = SecretStr("")
-    """Goes with it."""
+    """The key; it goes with its id."""
     aws_s3_endpoint_url: OfServer[str] = ""
     """The server of the bucket, where it is not Amazon's."""
     aws_s3_region_name: OfServer[str] = ""
@@ -45,7 +45,7 @@ class StorageSettings(Settings):
     azure_account_name: OfServer[str] = ""
     """The account."""
     azure_account_key: OfServer[SecretStr] = SecretStr("")
-    """Empty, and no SAS token either: the identity of the machine or of the environment."""
+    """The key; without it, and without a SAS token, the identity of the machine or of the environment."""
     azure_sas_token: OfServer[SecretStr] = SecretStr("")
     """A shared access signature, in place of the key."""
     azure_container: OfServer[str] = ""

@@ -3,7 +3,7 @@
 import pytest
 from django.contrib.auth.models import User
 from pydantic import SecretStr
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from qanat.server.accounts.operations import ensure_admin
 from qanat.server.roles import preparation
@@ -12,12 +12,12 @@ from tests.factories import make_user
 pytestmark = pytest.mark.django_db
 
 
-def name_admin(settings: SettingsWrapper, **more: object) -> None:
+def name_admin(settings: Settings, **more: object) -> None:
     given = {"admin_user": "ann", "admin_password": SecretStr("correct horse"), **more}
     settings.QANAT = settings.QANAT.model_copy(update=given)
 
 
-def test_an_administrator_is_made_once_and_nobody_else_is(settings: SettingsWrapper) -> None:
+def test_an_administrator_is_made_once_and_nobody_else_is(settings: Settings) -> None:
     name_admin(settings)
 
     made = preparation.prepare(migrate=False)
@@ -48,7 +48,7 @@ def test_a_password_that_is_the_same_ends_no_session() -> None:
     assert User.objects.get().password == before
 
 
-def test_where_users_log_in_through_a_provider_nobody_is_made(settings: SettingsWrapper) -> None:
+def test_where_users_log_in_through_a_provider_nobody_is_made(settings: Settings) -> None:
     name_admin(settings, api_auth_type="keycloak")
 
     assert preparation.given_admin() is None
