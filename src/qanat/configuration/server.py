@@ -1,7 +1,7 @@
 """The settings of the server's processes."""
 
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
@@ -11,6 +11,9 @@ from qanat.configuration.login import LoginSettings
 from qanat.configuration.names import Bare, Hidden, Key, OfServer
 from qanat.configuration.storage import StorageSettings
 from qanat.configuration.values import ListOf
+
+GENERATED: Final = ("secret_key", "worker_key")
+"""Secrets that are made on first start, each in a file of its name in the data directory."""
 
 
 class ServerSettings(LoginSettings, StorageSettings, DatabaseSettings, BrokerSettings):
@@ -61,3 +64,9 @@ class ServerSettings(LoginSettings, StorageSettings, DatabaseSettings, BrokerSet
     def media_root(self) -> Path:
         """Directory of the local storage."""
         return self.storage_root or self.data_dir / "media"
+
+    def shown(self, name: str) -> str:
+        """Return what is in effect where nothing is given: which keys are generated, and where files lie."""
+        if name in GENERATED and not getattr(self, name):
+            return f"(generated, in {self.data_dir / name})"
+        return str(self.media_root) if name == "storage_root" else super().shown(name)

@@ -94,7 +94,7 @@ def test_a_worker_registers_unless_somebody_else_has(tmp_path: Path, *, disabled
     post, stopping = Post(), threading.Event()
     stopping.set()
 
-    main._say_hello(post, settings, model, Twin(), Idle(), stopping)  # type: ignore[arg-type] - as much as it asks
+    main._say_hello(post, settings, model, Twin(), Idle(), stopping)  # type: ignore[arg-type]
 
     assert len(post.sent) == registrations
 

@@ -6,7 +6,7 @@ What is secret and not given is generated on first start and kept in the data di
 import os
 from typing import Final
 
-from qanat.configuration.server import ServerSettings
+from qanat.configuration.server import GENERATED, ServerSettings
 from qanat.configuration.sources import BadSettings, Sources
 from qanat.storage.secret_files import keep_secret
 
@@ -24,8 +24,9 @@ def load() -> ServerSettings:
     """
     settings = ServerSettings.read(Sources.read(os.environ))
     refuse_weak_secrets(settings)
-    settings.secret_key = settings.secret_key or keep_secret(settings.data_dir / "secret_key")
-    settings.worker_key = settings.worker_key or keep_secret(settings.data_dir / "worker_key")
+    for name in GENERATED:
+        if not getattr(settings, name):
+            setattr(settings, name, keep_secret(settings.data_dir / name))
     settings.token_signing_key = settings.token_signing_key or settings.secret_key
     return settings
 
