@@ -26,7 +26,6 @@ from typing import Any, Final, TypeVar
 import httpx
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from qanat.cli.up import broker
@@ -57,6 +56,8 @@ LONGEST_SOCKET_PATH: Final = 103
 """macOS takes 103 bytes, Linux 107."""
 ANSWER_SECONDS: Final = 3.0
 NAMES_SHOWN: Final = 3
+WIDEST_VALUE: Final = 48
+"""Longer values push what follows them aside rather than being broken."""
 KERNEL: Final = ("oasislmf", "ods-tools", "pandas", "numba", "numpy")
 BESIDES: Final = {"celery[redis]": "redis", "psycopg[binary]": "psycopg-binary"}
 """What an extra of an extra brings that nothing works without."""
@@ -189,14 +190,13 @@ def in_effect(here: Here) -> tuple[InEffect, ...]:
 def show_settings(rows: tuple[InEffect, ...], to: Console) -> None:
     """Print a table a process: each setting, its value, and who says so."""
     for process in dict.fromkeys(row.process for row in rows):
-        table = Table(box=None, pad_edge=False, title=f"Settings of the {process}", title_justify="left")
-        table.add_column("setting", no_wrap=True)
-        table.add_column("value", overflow="fold")
-        table.add_column("from", overflow="fold")
-        for row in rows:
-            if row.process == process:
-                table.add_row(Text(row.name), Text(row.value), Text(row.origin))
-        to.print(table)
+        lines = [("setting", "value", "from")]
+        lines += [(row.name, row.value, row.origin) for row in rows if row.process == process]
+        name, value = (max(len(line[column]) for line in lines) for column in (0, 1))
+        to.print(Text(f"Settings of the {process}", style="bold"))
+        for number, line in enumerate(lines):
+            text = f"{line[0]:<{name}}  {line[1]:<{min(value, WIDEST_VALUE)}}  {line[2]}"
+            to.print(Text(text, style="" if number else "underline"), soft_wrap=True)
         to.print()
 
 
