@@ -79,6 +79,14 @@ def unknown(sources: Sources) -> tuple[Remark, ...]:
     return tuple(Remark(name=origin, why=_nearest(name)) for origin, name in strange)
 
 
+def about_unknown(sources: Sources) -> list[str]:
+    """Return a sentence for each name that nobody knows."""
+    return [
+        f"Nobody reads {remark.name}{f': perhaps {remark.why} is meant' if remark.why else ''}"
+        for remark in unknown(sources)
+    ]
+
+
 def is_known(name: str | Place) -> bool:
     """Say whether a variable, or a key of the INI file, is read or known to be without effect."""
     return name in _used() or bool(_reason(name, _unused()))
@@ -86,8 +94,8 @@ def is_known(name: str | Place) -> bool:
 
 def log_at_start(sources: Sources) -> None:
     """Tell the log of a process what is given and changes nothing."""
-    for remark in unknown(sources):
-        logger.warning("Nobody reads %s%s", remark.name, f": perhaps {remark.why} is meant" if remark.why else "")
+    for sentence in about_unknown(sources):
+        logger.warning("%s", sentence)
     if names := [remark.name for remark in without_effect(sources)]:
         logger.info("Without effect here (qanat doctor says why): %s", "; ".join(names))
 

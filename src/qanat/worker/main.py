@@ -44,11 +44,7 @@ def run(settings: WorkerSettings) -> int:
     Raises:
         ModelDirectoryError: the directory holds no model.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    if settings.debug:
-        logging.getLogger("qanat").setLevel(logging.DEBUG)
-    log_at_start(Sources.read(os.environ))
+    _start_log(debug=settings.debug)
     model = _identity(settings)
     settings.work_dir.mkdir(parents=True, exist_ok=True)
     sweep(settings.work_dir, grace_seconds=settings.kill_after_seconds)
@@ -98,6 +94,15 @@ def run(settings: WorkerSettings) -> int:
     slots.close()
     hellos.join()
     return 0
+
+
+def _start_log(*, debug: bool) -> None:
+    """Log to standard error; with more of our own where asked, but not of libraries, which log what is secret."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    if debug:
+        logging.getLogger("qanat").setLevel(logging.DEBUG)
+    log_at_start(Sources.read(os.environ))
 
 
 def _listener(settings: WorkerSettings) -> Celery:

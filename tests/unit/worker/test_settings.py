@@ -1,5 +1,6 @@
 """What a worker makes of its settings: which model, which key, whether it registers, and how it trusts its broker."""
 
+import logging
 import socket
 import ssl
 import threading
@@ -97,6 +98,21 @@ def test_a_worker_registers_unless_somebody_else_has(tmp_path: Path, *, disabled
     main._say_hello(post, settings, model, Twin(), Idle(), stopping)  # type: ignore[arg-type]
 
     assert len(post.sent) == registrations
+
+
+@pytest.mark.parametrize(("debug", "level"), [(False, logging.NOTSET), (True, logging.DEBUG)])
+def test_who_debugs_sees_more_of_ours_and_no_more_of_libraries(
+    monkeypatch: pytest.MonkeyPatch, *, debug: bool, level: int
+) -> None:
+    logger = logging.getLogger("qanat")
+    monkeypatch.setattr(logger, "level", logging.NOTSET)
+    monkeypatch.setattr(logging.getLogger("httpx"), "level", logging.NOTSET)
+
+    main._start_log(debug=debug)
+
+    assert logger.level == level
+    assert logging.getLogger("httpcore").level == logging.NOTSET
+    assert not logging.getLogger("httpx").isEnabledFor(logging.INFO)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from qanat.cli.up.keeper import Keeper
 from qanat.cli.up.layout import Layout, read_json, write_private
 from qanat.configuration.base import DEFAULT
 from qanat.configuration.server import ServerSettings
-from qanat.configuration.sources import BadSettings, Sources
+from qanat.configuration.sources import Sources
 from qanat.storage.secret_files import keep_secret
 from qanat.worker.identity import ModelDirectoryError, ModelIdentity, identify
 
@@ -157,10 +157,7 @@ class Platform:
 
     def _allowed_hosts(self) -> str:
         """Return the host names that the server answers to: those given, and those that this machine itself uses."""
-        try:
-            settings = ServerSettings.read(Sources.read(os.environ))
-        except BadSettings as error:
-            raise CommandFailed(str(error)) from error
+        settings = ServerSettings.read(Sources.read(os.environ))
         given = settings.allowed_hosts if settings.origin("allowed_hosts") != DEFAULT else []
         return ",".join([*given, "localhost", "127.0.0.1", self.host])
 
