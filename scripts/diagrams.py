@@ -1,6 +1,6 @@
-"""Draw the tables of the domain into docs/reference/statuses.md, or check that they are drawn there as they are.
+"""Draw the tables in the code into the pages of docs/reference, or check that they are drawn there as they are.
 
-Between a pair of markers in the page, ``<!-- NAME: drawn -->`` and ``<!-- NAME: end -->``, stands what this writes; the
+Between a pair of markers in a page, ``<!-- NAME: drawn -->`` and ``<!-- NAME: end -->``, stands what this writes; the
 rest of the page is written by hand.
 """
 
@@ -11,10 +11,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+import settings_page
+
 from qanat.contract.statuses import AnalysisStatus, RunKind, RunMode, StepState
 from qanat.domain import analysis_status, run_plan, step_state
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "statuses.md"
+PAGES = Path(__file__).resolve().parent.parent / "docs" / "reference"
 CHUNKS = 2
 Pair = TypeVar("Pair", bound=tuple[str, str])
 """State and event."""
@@ -57,8 +59,25 @@ def plan_table(mode: RunMode) -> str:
     )
 
 
-def drawings() -> dict[str, str]:
-    """Return every drawing by the name of its markers."""
+def drawings() -> dict[str, dict[str, str]]:
+    """Return every drawing by its page and the name of its markers."""
+    return {"statuses.md": _of_statuses(), "configuration.md": _of_configuration()}
+
+
+def _of_configuration() -> dict[str, str]:
+    without = ("section", "names", "why")
+    return {
+        **{
+            name: table(settings_page.SETTINGS, settings_page.settings_rows(kind))
+            for name, kind in settings_page.KINDS.items()
+        },
+        "needless": table(without, settings_page.unused_rows(yet=False)),
+        "missing": table(without, settings_page.unused_rows(yet=True)),
+        "others": table(("variable", "what it is"), settings_page.other_rows()),
+    }
+
+
+def _of_statuses() -> dict[str, str]:
     return {
         "analysis": state_diagram(analysis_status.TRANSITIONS, first=AnalysisStatus.NEW),
         "step": state_diagram(step_state.TRANSITIONS, first=StepState.WAITING),
@@ -71,16 +90,17 @@ def drawings() -> dict[str, str]:
     }
 
 
-def drawn(page: str) -> str:
-    """Return the page with every drawing as the tables are now.
+def drawn(path: Path, drawings: Mapping[str, str]) -> str:
+    """Return a page with every drawing as the tables are now.
 
     Raises:
         LookupError: the page has no place for a drawing.
     """
-    for name, drawing in drawings().items():
+    page = path.read_text()
+    for name, drawing in drawings.items():
         between = re.compile(rf"(<!-- {name}: drawn -->\n).*?(<!-- {name}: end -->)", re.DOTALL)
         if not between.search(page):
-            message = f"{PAGE.name} has no markers for '{name}': add <!-- {name}: drawn --> and <!-- {name}: end -->."
+            message = f"{path.name} has no markers for '{name}': add <!-- {name}: drawn --> and <!-- {name}: end -->."
             raise LookupError(message)
         page = between.sub(lambda match, text=drawing: f"{match[1]}\n{text}\n\n{match[2]}", page)  # type: ignore[misc]
     return page
@@ -97,16 +117,17 @@ def _labels(labels: Iterable[str]) -> str:
 
 def main() -> int:
     """Do as told on the command line and return the exit status."""
-    parser = argparse.ArgumentParser(description="Draw the domain's tables into the docs.")
+    parser = argparse.ArgumentParser(description="Draw the tables in the code into the docs.")
     parser.add_argument("--check", action="store_true", help="only say whether they are drawn as they are")
     arguments = parser.parse_args()
-    present = PAGE.read_text()
-    wanted = drawn(present)
+    wanted = {PAGES / name: drawn(PAGES / name, of_page) for name, of_page in drawings().items()}
+    different = [path for path, text in wanted.items() if path.read_text() != text]
     if arguments.check:
-        if present != wanted:
-            print(f"{PAGE.name} differs from the tables in the code: run `make docs`.")
-        return int(present != wanted)
-    PAGE.write_text(wanted)
+        for path in different:
+            print(f"{path.name} differs from the tables in the code: run `make docs`.")
+        return int(bool(different))
+    for path in different:
+        path.write_text(wanted[path])
     return 0
 
 

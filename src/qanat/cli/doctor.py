@@ -5,7 +5,6 @@ A check looks at one thing and returns a sentence; it imports nothing heavy, sta
 surprising.
 """
 
-import difflib
 import fcntl
 import itertools
 import json
@@ -17,23 +16,28 @@ import socket
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from functools import partial
+from functools import cached_property, partial
 from importlib import metadata, util
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Any, Final, TypeVar
 
 import httpx
 import typer
-from pydantic_settings import SettingsError
 from rich.console import Console
 from rich.text import Text
 
 from qanat.cli.up import broker
 from qanat.cli.up.layout import Layout, default_data_dir, read_json
+from qanat.configuration import places, report
+from qanat.configuration.base import names_of
+from qanat.configuration.database import Database
+from qanat.configuration.report import InEffect
+from qanat.configuration.server import ServerSettings
+from qanat.configuration.sources import BadSettings, Sources
+from qanat.configuration.storage import S3_TYPES
+from qanat.configuration.worker import WorkerSettings
 from qanat.server.config import environment as server_environment
 from qanat.worker.identity import ModelDirectoryError, identify
 
@@ -52,19 +56,19 @@ LONGEST_SOCKET_PATH: Final = 103
 """macOS takes 103 bytes, Linux 107."""
 ANSWER_SECONDS: Final = 3.0
 NAMES_SHOWN: Final = 3
+WIDEST_VALUE: Final = 48
+"""Longer values push what follows them aside rather than being broken."""
 KERNEL: Final = ("oasislmf", "ods-tools", "pandas", "numba", "numpy")
 BESIDES: Final = {"celery[redis]": "redis", "psycopg[binary]": "psycopg-binary"}
 """What an extra of an extra brings that nothing works without."""
 REINSURANCE: Final = "the kernel loses the reinsurance programme with it"
-NOT_THE_SERVERS: Final = frozenset(
-    {"QANAT_SERVER", "QANAT_USER", "QANAT_PASSWORD", "QANAT_PIWIND", "QANAT_WARM_SECONDS"}
-)
-"""Settings of commands, workers and tests; all others belong to the server."""
 MODEL_PATHS: Final = ("lookup_data_dir", "lookup_config_json", "lookup_module_path", "model_data_dir")
 """Keys of a model's configuration that name a path which a run needs."""
 REQUIREMENT: Final = re.compile(
     r"(?P<name>[\w.-]+)(?P<extras>\[[\w,.-]+\])?\s*\(?(?P<bounds>[^;()]*)\)?\s*(;.*extra\s*==\s*['\"](?P<extra>[\w-]+)['\"])?"
 )
+
+Read = TypeVar("Read", ServerSettings, WorkerSettings)
 
 
 class State(StrEnum):
@@ -115,6 +119,38 @@ class Here:
     installed: Callable[[str], str | None] = _installed
     """The version of a distribution, or None."""
 
+    @cached_property
+    def sources(self) -> Sources:
+        """Where settings come from.
+
+        Raises:
+            BadSettings: the INI file cannot be read.
+        """
+        return Sources.read(self.environment)
+
+    @cached_property
+    def server(self) -> ServerSettings | BadSettings:
+        """The settings of the server, or why it would not start with them."""
+        try:
+            settings = self._read(ServerSettings)
+            server_environment.refuse_weak_secrets(settings)
+        except BadSettings as error:
+            return error
+        return settings
+
+    @cached_property
+    def worker(self) -> WorkerSettings | BadSettings:
+        """The settings of a worker, likewise."""
+        try:
+            return self._read(WorkerSettings)
+        except BadSettings as error:
+            return error
+
+    def _read(self, settings: type[Read]) -> Read:
+        """Read settings, with the data directory that was asked for."""
+        usual = Path(self.environment.get("QANAT_DATA_DIR") or places.default_data_dir()).resolve()
+        return settings.read(self.sources, {} if self.layout.root == usual else {"data_dir": self.layout.root})
+
 
 def doctor(*, model: Path | None, data_dir: Path | None, as_json: bool) -> None:
     """Look at everything and print it.
@@ -122,11 +158,14 @@ def doctor(*, model: Path | None, data_dir: Path | None, as_json: bool) -> None:
     Raises:
         typer.Exit: with code 1, something is missing.
     """
-    checks = examine(Here(layout=Layout((data_dir or default_data_dir()).resolve()), model=model))
+    here = Here(layout=Layout((data_dir or default_data_dir()).resolve()), model=model)
+    checks, rows = examine(here), in_effect(here)
     healthy = all(check.state is not State.MISSING for check in checks)
     if as_json:
-        print(json.dumps({"healthy": healthy, "checks": [asdict(check) for check in checks]}))  # noqa: T201 - scripts
+        document = {"healthy": healthy, "checks": list(map(asdict, checks)), "settings": list(map(asdict, rows))}
+        print(json.dumps(document))  # noqa: T201 - scripts
     else:
+        show_settings(rows, console)
         show(checks, console)
     if not healthy:
         raise typer.Exit(code=1)
@@ -135,6 +174,30 @@ def doctor(*, model: Path | None, data_dir: Path | None, as_json: bool) -> None:
 def examine(here: Here) -> tuple[Check, ...]:
     """Do all checks that apply."""
     return tuple(found for check in CHECKS if (found := check(here)) is not None)
+
+
+def in_effect(here: Here) -> tuple[InEffect, ...]:
+    """Return all settings that processes started here would go by, as far as they would start."""
+    processes = {"server": here.server, "worker": here.worker}
+    return tuple(
+        row
+        for process, settings in processes.items()
+        if not isinstance(settings, BadSettings)
+        for row in report.in_effect(process, settings)
+    )
+
+
+def show_settings(rows: tuple[InEffect, ...], to: Console) -> None:
+    """Print a table a process: each setting, its value, and who says so."""
+    for process in dict.fromkeys(row.process for row in rows):
+        lines = [("setting", "value", "from")]
+        lines += [(row.name, row.value, row.origin) for row in rows if row.process == process]
+        name, value = (max(len(line[column]) for line in lines) for column in (0, 1))
+        to.print(Text(f"Settings of the {process}", style="bold"))
+        for number, line in enumerate(lines):
+            text = f"{line[0]:<{name}}  {line[1]:<{min(value, WIDEST_VALUE)}}  {line[2]}"
+            to.print(Text(text, style="" if number else "underline"), soft_wrap=True)
+        to.print()
 
 
 def show(checks: tuple[Check, ...], to: Console) -> None:
@@ -279,14 +342,22 @@ def extra_installed(here: Here, *, name: str, needed_for: str) -> Check | None:
 
 
 def _extra_is_optional(here: Here, name: str) -> bool:
-    names = server_environment.shared_names("storage_type")
-    storage = next((given for name in names if (given := here.environment.get(name))), "")
+    storage = _storage_type(here)
     unneeded = {
-        "postgres": not here.environment.get("QANAT_DATABASE_URL"),
-        "s3": storage not in server_environment.S3_TYPES,
+        "postgres": isinstance(here.server, BadSettings) or here.server.database.kind != "postgresql",
+        "s3": storage not in S3_TYPES,
         "azure": storage != "azure",
     }
     return unneeded.get(name, False)
+
+
+def _storage_type(here: Here) -> str:
+    """Return where files are to lie, also where the settings about it are not complete."""
+    try:
+        found = here.sources.find(names_of(ServerSettings)["storage_type"])
+    except BadSettings:
+        return ""
+    return found.value.lower() if found else ""
 
 
 def kernel_version(here: Here, *, name: str) -> Check | None:
@@ -505,69 +576,60 @@ def port(here: Here, *, name: str, number: int, option: str) -> Check | None:
 
 
 def settings(here: Here) -> Check:
-    """Let the server read its settings, as it will when it starts."""
-    given = {**here.environment, "QANAT_DATA_DIR": str(here.layout.root)}
-    for secret in ("QANAT_SECRET_KEY", "QANAT_WORKER_KEY"):
-        # What is not given would be generated and kept; the doctor leaves nothing behind.
-        given[secret] = given.get(secret) or "x" * server_environment.SHORTEST_SECRET
-    try:
-        with _environment(given):
-            server_environment.load()
-    except server_environment.BadSettings as error:
-        return Check(name="settings", state=State.MISSING, found=str(error), mend="Correct or unset the variable.")
-    except SettingsError as error:
-        return Check(
-            name="settings",
-            state=State.MISSING,
-            found=f"The server cannot start with these settings: {error}",
-            mend='Write lists as JSON, as in QANAT_ALLOWED_HOSTS=\'["localhost", "losses.example"]\'.',
-        )
-    known = known_settings()
-    own = sorted(name for name in here.environment if name.startswith("QANAT_"))
-    if strange := [name for name in own if name not in known]:
-        nearest = [(name, difflib.get_close_matches(name, known, n=1)) for name in strange]
-        meant = [f"{close[0]} for {name}" for name, close in nearest if close]
+    """Let server and worker read their settings, as they will when they start, and look for names that nobody reads."""
+    for settings in (here.server, here.worker):
+        if isinstance(settings, BadSettings):
+            mend = "Correct or unset what it names."
+            return Check(name="settings", state=State.MISSING, found=str(settings), mend=mend)
+    if strange := report.unknown(here.sources):
+        meant = [f"{remark.why} for {remark.name}" for remark in strange if remark.why]
         return Check(
             name="settings",
             state=State.WARNING,
-            found=f"nobody reads {', '.join(strange)}",
+            found=f"nobody reads {', '.join(remark.name for remark in strange)}",
             mend=f"Perhaps you meant {', '.join(meant)}." if meant else "Unset what is of no use.",
         )
-    return Check(name="settings", state=State.OK, found=f"{', '.join(own) or 'nothing is'} set; all defaults otherwise")
+    given = [name for name in here.sources.variables if name in here.environment]
+    inis = [f"{len(here.sources.ini)} keys in {here.sources.ini_path}"] if here.sources.ini_path else []
+    found = ", ".join([*given, *inis]) or "nothing is"
+    return Check(name="settings", state=State.OK, found=f"{found} set; all defaults otherwise")
 
 
-def known_settings() -> frozenset[str]:
-    """Return the names of all variables that some part of Qanat reads."""
-    return NOT_THE_SERVERS | {f"QANAT_{name.upper()}" for name in server_environment.ServerSettings.model_fields}
-
-
-@contextmanager
-def _environment(given: Mapping[str, str]) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ.clear()
-    os.environ.update(given)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+def settings_without_effect(here: Here) -> Check | None:
+    """Look for names of the reference platform that change nothing here."""
+    if isinstance(here.server, BadSettings):
+        return None
+    remarks = report.without_effect(here.sources)
+    if not remarks:
+        return None
+    reasons: dict[str, list[str]] = {}
+    for remark in remarks:
+        reasons.setdefault(remark.why, []).append(remark.name)
+    told = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in reasons.items())
+    return Check(name="without effect", state=State.OK, found=told)
 
 
 def database(here: Here) -> Check:
     """Look whether the database answers, and fits this release."""
-    url = here.environment.get("QANAT_DATABASE_URL", "")
-    file = here.layout.root / "qanat.sqlite3"
-    if not url and not file.is_file():
-        return Check(name="database", state=State.OK, found="SQLite, made on the first `qanat up`")
-    where, read = _postgresql(url) if url else (f"SQLite, {file}", partial(_applied_in_sqlite, file))
-    if not url or urlsplit(url).scheme in {"postgresql", "postgres"}:
-        try:
-            return migrations(where, applied=read(), shipped=shipped_migrations())
-        except DatabaseAway as error:
-            return Check(name="database", state=State.MISSING, found=f"{where}: {error}", mend=error.mend)
-    found = f"QANAT_DATABASE_URL names a database of the kind '{urlsplit(url).scheme}', which is not served"
-    mend = "Write postgresql://user:password@host:port/name, or leave it out for SQLite."
-    return Check(name="database", state=State.MISSING, found=found, mend=mend)
+    if isinstance(here.server, BadSettings):
+        return Check(
+            name="database",
+            state=State.WARNING,
+            found="not looked at: the settings do not say which it is",
+            mend="Mend the settings first.",
+        )
+    found = here.server.database
+    if found.kind == "sqlite":
+        file = Path(found.name)
+        if not file.is_file():
+            return Check(name="database", state=State.OK, found="SQLite, made on the first `qanat up`")
+        where, read = f"SQLite, {file}", partial(_applied_in_sqlite, file)
+    else:
+        where, read = f"PostgreSQL, {found.name} at {found.host or 'this host'}", partial(_applied_in_postgresql, found)
+    try:
+        return migrations(where, applied=read(), shipped=shipped_migrations())
+    except DatabaseAway as error:
+        return Check(name="database", state=State.MISSING, found=f"{where}: {error}", mend=error.mend)
 
 
 class DatabaseAway(Exception):
@@ -621,25 +683,26 @@ def _applied_in_sqlite(file: Path) -> set[tuple[str, str]]:
         raise DatabaseAway(str(error), mend=mend) from error
 
 
-def _postgresql(url: str) -> tuple[str, Callable[[], set[tuple[str, str]]]]:
-    parts = urlsplit(url)
-    return f"PostgreSQL, {parts.path.lstrip('/')} at {parts.hostname or 'this host'}", partial(
-        _applied_in_postgresql, url
-    )
-
-
-def _applied_in_postgresql(url: str) -> set[tuple[str, str]]:
+def _applied_in_postgresql(database: Database) -> set[tuple[str, str]]:
     try:
         import psycopg  # noqa: PLC0415 - an extra
     except ImportError:
         words = "its client is not installed"
         raise DatabaseAway(words, mend="pip install 'qanat[postgres]'") from None
+    parts = {
+        "dbname": database.name,
+        "host": database.host,
+        "port": database.port,
+        "user": database.user,
+        "password": database.password,
+    }
+    given: dict[str, Any] = {name: value for name, value in parts.items() if value}
     try:
-        with psycopg.connect(url, connect_timeout=int(ANSWER_SECONDS)) as connection:
+        with psycopg.connect(**{**given, **database.options, "connect_timeout": int(ANSWER_SECONDS)}) as connection:
             known: Any = connection.execute("SELECT to_regclass('django_migrations')").fetchone()
             return set(connection.execute(APPLIED).fetchall()) if known and known[0] else set()
     except psycopg.Error as error:
-        mend = "Start the database, or correct QANAT_DATABASE_URL; the server's log says who refused whom."
+        mend = "Start the database, or correct its address; the server's log says who refused whom."
         raise DatabaseAway(" ".join(str(error).split()), mend=mend) from error
 
 
@@ -691,6 +754,7 @@ CHECKS: Final[tuple[Callable[[Here], Check | None], ...]] = (
     memory,
     open_files,
     settings,
+    settings_without_effect,
     database,
     running_platform,
     *(partial(port, name=name, number=number, option=option) for name, (number, option) in PORTS.items()),

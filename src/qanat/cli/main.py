@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from qanat.cli.errors import CommandFailed
+from qanat.configuration.sources import BadSettings
 
 app = typer.Typer(
     name="qanat",
@@ -150,7 +151,7 @@ def main() -> None:
             f"[bold red]Error:[/] {missing.name} is not installed: `qanat doctor` says what to install.", soft_wrap=True
         )
         sys.exit(1)
-    except CommandFailed as failure:
+    except (BadSettings, CommandFailed) as failure:
         console.print(f"[bold red]Error:[/] {escape(str(failure))}", soft_wrap=True)
         sys.exit(1)
 

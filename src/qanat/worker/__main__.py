@@ -1,17 +1,13 @@
 """``python -m qanat.worker``: a model worker."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
-from qanat.contract.statuses import RunMode
+from qanat.configuration.worker import INTERNAL
 from qanat.worker.identity import ModelDirectoryError
 from qanat.worker.main import run
-from qanat.worker.settings import from_environment
-
-INTERNAL = "server-internal"
-"""The run mode of the worker that needs no model (wire contract, section 5.2)."""
+from qanat.worker.settings import BadSettings, ModelNotSaid, from_environment
 
 
 def main() -> int:
@@ -26,7 +22,7 @@ def main() -> int:
         description="Run the steps of a model's analyses.",
         epilog="`qanat worker warm` compiles the kernel beforehand.",
     )
-    parser.add_argument("--model", type=Path, help="folder with the model's oasislmf.json")
+    parser.add_argument("--model", type=Path, help="folder with the model's oasislmf.json [OASIS_MODEL_DATA_DIRECTORY]")
     parser.add_argument("--server", help="address of the API [QANAT_SERVER, http://127.0.0.1:8000/]")
     parser.add_argument("--broker", help="address of the broker [QANAT_BROKER_URL]")
     parser.add_argument("--worker-key-file", type=Path, help="file with the server's worker key [QANAT_WORKER_KEY]")
@@ -37,35 +33,37 @@ def main() -> int:
         "--run-mode",
         type=str.lower,
         choices=["v1", "v2", INTERNAL],
-        default="v2",
-        help=f"mode that a new model is registered with; {INTERNAL}: validate, run and transform exposure, no model",
+        help=f"mode that a new model is registered with; {INTERNAL}: validate, run and transform exposure, no model "
+        "[OASIS_RUN_MODE, v2]",
     )
-    parser.add_argument("--work-dir", type=Path, help="where steps run")
+    parser.add_argument("--work-dir", type=Path, help="where steps run [OASIS_BASE_RUN_DIR]")
     parser.add_argument("--slots", type=_positive, help="chunks to run at a time [as many as there are cores]")
     parser.add_argument(
         "--warm-seconds", type=float, help="how long an idle worker keeps the kernel in memory [for ever]"
     )
     parser.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    internal = options.run_mode == INTERNAL
-    if internal is (options.model is not None):
-        parser.error(f"give either --model DIR or --run-mode {INTERNAL}, which needs no model")
     try:
         settings = from_environment(
             options.model,
             server=options.server,
-            broker=options.broker,
+            broker_url=options.broker,
             worker_key=_worker_key(options.worker_key_file),
             supplier_id=options.supplier,
             model_id=options.model_id,
             version_id=options.version,
-            run_mode=None if internal else RunMode(options.run_mode.upper()),
+            mode=options.run_mode,
             work_dir=options.work_dir,
             slots=options.slots,
             warm_seconds=options.warm_seconds,
             parent_fd=options.parent_fd,
         )
         return run(settings)
+    except ModelNotSaid as error:
+        parser.error(str(error))
+    except BadSettings as error:
+        print(error, file=sys.stderr)  # noqa: T201 - a sentence for whoever starts it
+        return 1  # wire contract, section 5.2
     except (ModelDirectoryError, OSError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - a sentence for whoever starts it
         return 2
@@ -84,11 +82,7 @@ def _positive(text: str) -> int:
 
 
 def _worker_key(path: Path | None) -> str | None:
-    """Return the key from the file given, else from the environment's, else from the data directory of this host."""
-    if path is None and os.environ.get("QANAT_WORKER_KEY"):
-        return None
-    if path is None and (data_dir := os.environ.get("QANAT_DATA_DIR")):
-        path = Path(data_dir) / "worker_key"
+    """Return the key in the file that is given; a file that is not there holds none."""
     return path.read_text().strip() if path is not None and path.is_file() else None
 
 

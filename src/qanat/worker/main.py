@@ -18,6 +18,8 @@ from celery.exceptions import SecurityWarning
 from celery.signals import worker_shutting_down
 from kombu.exceptions import OperationalError as BrokerUnavailable
 
+from qanat.configuration.report import log_at_start
+from qanat.configuration.sources import Sources
 from qanat.contract import tasks
 from qanat.contract.queues import INTERNAL_WORKER, model_queue, records_queue
 from qanat.contract.statuses import RunMode
@@ -42,8 +44,7 @@ def run(settings: WorkerSettings) -> int:
     Raises:
         ModelDirectoryError: the directory holds no model.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    _start_log(debug=settings.debug)
     model = _identity(settings)
     settings.work_dir.mkdir(parents=True, exist_ok=True)
     sweep(settings.work_dir, grace_seconds=settings.kill_after_seconds)
@@ -95,9 +96,19 @@ def run(settings: WorkerSettings) -> int:
     return 0
 
 
+def _start_log(*, debug: bool) -> None:
+    """Log to standard error; with more of our own where asked, but not of libraries, which log what is secret."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    if debug:
+        logging.getLogger("qanat").setLevel(logging.DEBUG)
+    log_at_start(Sources.read(os.environ))
+
+
 def _listener(settings: WorkerSettings) -> Celery:
     app = Celery("qanat-worker", broker=settings.broker)
     app.conf.update(
+        broker_use_ssl=settings.broker_tls,
         accept_content=["json"],
         task_serializer="json",
         task_ignore_result=True,
@@ -158,7 +169,8 @@ def _say_hello(  # noqa: PLR0913, PLR0917 - all that it tells
     stopping: threading.Event,
 ) -> None:
     """Register once the broker takes it, and say hello until the end."""
-    registered = settings.model_dir is None  # There is no model to register.
+    # The internal worker has none to register.
+    registered = settings.model_dir is None or settings.disable_worker_reg
     every = HELLO_AGAIN_SECONDS
     hello = Hello(
         worker=settings.name, queues=_queues(settings, model), slots=settings.slots, draining=False, versions=versions()

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from qanat.configuration.places import default_work_dir
 from qanat.contract import labels
 from qanat.contract.statuses import RunKind, RunMode
 from qanat.demo.model import write_model
@@ -30,7 +31,6 @@ from qanat.worker.fork_server import Lifeline
 from qanat.worker.identity import identify
 from qanat.worker.local_run import StepFailed, run_plan
 from qanat.worker.runners import Runners, runner_environment
-from qanat.worker.settings import default_work_dir
 
 LOCATIONS: Final = 20
 SAMPLES: Final = (10, 100)

@@ -1,13 +1,17 @@
 """``qanat up``."""
 
+import os
 import signal
 import threading
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from qanat.cli.up.layout import Layout, default_data_dir
 from qanat.cli.up.platform import Platform
+from qanat.configuration import report
+from qanat.configuration.sources import Sources
 
 console = Console(highlight=False)
 
@@ -25,6 +29,7 @@ def up(  # noqa: PLR0913 - the options of the command
     """Start the platform and keep it up until told to stop.
 
     Raises:
+        BadSettings: the server would not start with what the environment says.
         CommandFailed: it cannot be started.
     """
     layout = Layout((data_dir or default_data_dir()).resolve())
@@ -37,6 +42,7 @@ def up(  # noqa: PLR0913 - the options of the command
     platform = Platform(
         layout=layout, models=models, host=host, port=port, websocket_port=websocket_port, run_mode=run_mode
     )
+    warn_of_unknown(Sources.read(os.environ), console)
     console.print("Starting …")
     with platform:
         describe(platform)
@@ -44,6 +50,12 @@ def up(  # noqa: PLR0913 - the options of the command
         console.print("Stopping: workers hand back what they run …")
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     console.print("Stopped.")
+
+
+def warn_of_unknown(sources: Sources, to: Console) -> None:
+    """Say which names in the environment and the INI file nobody reads."""
+    for sentence in report.about_unknown(sources):
+        to.print(Text(sentence, style="yellow"), soft_wrap=True)
 
 
 def describe(platform: Platform) -> None:

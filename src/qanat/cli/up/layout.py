@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from qanat.cli.errors import CommandFailed
+from qanat.configuration import places
 
 
 def default_data_dir() -> Path:
     """Return ``$QANAT_DATA_DIR``, else the user's XDG data directory."""
-    if given := os.environ.get("QANAT_DATA_DIR"):
-        return Path(given)
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "qanat"
+    given = os.environ.get("QANAT_DATA_DIR")
+    return Path(given) if given else places.default_data_dir()
 
 
 @dataclass(frozen=True)

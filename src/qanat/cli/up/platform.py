@@ -1,6 +1,5 @@
 """The platform on one machine: broker, server roles and a worker for each model, started and stopped in order."""
 
-import json
 import logging
 import os
 import socket
@@ -18,6 +17,9 @@ from qanat.cli.errors import CommandFailed
 from qanat.cli.up import broker
 from qanat.cli.up.keeper import Keeper
 from qanat.cli.up.layout import Layout, read_json, write_private
+from qanat.configuration.base import DEFAULT
+from qanat.configuration.server import ServerSettings
+from qanat.configuration.sources import Sources
 from qanat.storage.secret_files import keep_secret
 from qanat.worker.identity import ModelDirectoryError, ModelIdentity, identify
 
@@ -155,12 +157,9 @@ class Platform:
 
     def _allowed_hosts(self) -> str:
         """Return the host names that the server answers to: those given, and those that this machine itself uses."""
-        try:
-            given = json.loads(os.environ.get("QANAT_ALLOWED_HOSTS", "[]"))
-        except ValueError as error:
-            message = f'QANAT_ALLOWED_HOSTS is no JSON list ({error}): give one, such as ["losses.example"].'
-            raise CommandFailed(message) from error
-        return json.dumps([*given, "localhost", "127.0.0.1", self.host])
+        settings = ServerSettings.read(Sources.read(os.environ))
+        given = settings.allowed_hosts if settings.origin("allowed_hosts") != DEFAULT else []
+        return ",".join([*given, "localhost", "127.0.0.1", self.host])
 
     def _wait_until_ready(self, deadline: float) -> None:
         """Wait until the API answers and every model has registered."""
@@ -182,8 +181,8 @@ class Platform:
     def _keep_password(self, report: Path, written: dict[str, Any]) -> None:
         """Take the first administrator's password out of the server's report, for this machine's commands."""
         if written.get("password"):
-            self.password = written["password"]
-            write_private(self.layout.admin, {"username": written["admin"], "password": self.password})
+            self.password = written["password"] if written["generated"] else None
+            write_private(self.layout.admin, {"username": written["admin"], "password": written["password"]})
             write_private(report, {**written, "password": None})
 
     def _answers(self) -> bool:

@@ -24,6 +24,17 @@ def ensure_first_admin() -> str | None:
     return password
 
 
+def ensure_admin(*, name: str, password: str) -> None:
+    """Make an administrator of this name with this password, or give an existing user both."""
+    with transaction.atomic():
+        admin, _ = User.objects.select_for_update().get_or_create(username=name)
+        if admin.is_superuser and admin.is_staff and admin.is_active and admin.check_password(password):
+            return
+        admin.is_superuser = admin.is_staff = admin.is_active = True
+        admin.set_password(password)
+        admin.save()
+
+
 def reset_admin_password() -> str:
     """Give the first administrator a new password and return it."""
     password = secrets.token_urlsafe(12)

@@ -9,9 +9,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "qanat.server.config.settings")
 
 app = Celery("qanat")
 app.conf.update(
-    broker_url=settings.QANAT.broker_url,
+    broker_url=settings.QANAT.broker,
+    broker_use_ssl=settings.QANAT.broker_tls,
     broker_connection_retry_on_startup=True,
-    broker_transport_options={"confirm_publish": True} if settings.QANAT.broker_url.startswith("amqp") else {},
+    broker_transport_options={"confirm_publish": True} if settings.QANAT.broker.startswith("amqp") else {},
     task_serializer="json",
     accept_content=["json"],
     task_ignore_result=True,

@@ -1,9 +1,9 @@
 """Django's settings, filled from ``environment``."""
 
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from qanat import __version__
+from qanat.configuration.database import Database
 from qanat.server.config import environment
 
 QANAT = environment.load()
@@ -87,13 +87,18 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 
-def _database(url: str) -> dict[str, Any]:
-    """Return Django's description of the database at ``url``."""
-    if not url:
+def _database(database: Database) -> dict[str, Any]:
+    """Return Django's description of a database."""
+    kept = {
+        "CONN_MAX_AGE": QANAT.db_conn_max_age,
+        "CONN_HEALTH_CHECKS": QANAT.db_conn_health_checks,
+        "DISABLE_SERVER_SIDE_CURSORS": QANAT.db_disable_server_side_cursors,
+    }
+    if database.kind == "sqlite":
         return {
+            **kept,
             "ENGINE": "django.db.backends.sqlite3",
-            "NAME": QANAT.data_dir / "qanat.sqlite3",
-            "CONN_MAX_AGE": 60,
+            "NAME": database.name,
             "OPTIONS": {
                 # Writers queue up for the lock when they begin, not in the middle: no transaction is ever torn.
                 "transaction_mode": "IMMEDIATE",
@@ -101,21 +106,19 @@ def _database(url: str) -> dict[str, Any]:
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
             },
         }
-    parts = urlsplit(url)
     return {
+        **kept,
         "ENGINE": "django.db.backends.postgresql",
-        "NAME": unquote(parts.path.lstrip("/")),
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-        "HOST": unquote(parts.hostname or ""),
-        "PORT": str(parts.port or ""),
-        "CONN_MAX_AGE": 60,
-        "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": dict(parse_qsl(parts.query)),
+        "NAME": database.name,
+        "USER": database.user,
+        "PASSWORD": database.password,
+        "HOST": database.host,
+        "PORT": database.port,
+        "OPTIONS": database.options,
     }
 
 
-DATABASES = {"default": _database(QANAT.database_url)}
+DATABASES = {"default": _database(QANAT.database)}
 
 REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": (
@@ -154,9 +157,9 @@ SPECTACULAR_SETTINGS = {
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": QANAT.access_token_lifetime,
     "REFRESH_TOKEN_LIFETIME": QANAT.refresh_token_lifetime,
-    "ROTATE_REFRESH_TOKENS": True,
+    "ROTATE_REFRESH_TOKENS": QANAT.refresh_token_rotate,
     "BLACKLIST_AFTER_ROTATION": True,
-    "SIGNING_KEY": QANAT.secret_key,
+    "SIGNING_KEY": QANAT.token_signing_key,
     "TOKEN_TYPE_CLAIM": "token_type",
 }
 

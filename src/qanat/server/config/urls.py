@@ -1,19 +1,31 @@
 """All routes, under ``/api/`` and at the root alike: the stock client's default address has no prefix."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.staticfiles.views import serve
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
 from qanat.server.api.base import documents
 
-api = [
-    path("", include("qanat.server.api.base.urls")),
-    path("", include(documents.routes("base", "v1", "v2"))),
-    path("v1/", include([*documents.routes("base", "v1"), path("", include("qanat.server.api.v1.urls"))])),
-    path("v2/", include([*documents.routes("base", "v2"), path("", include("qanat.server.api.v2.urls"))])),
-    path("workers/", include("qanat.server.api.workers.urls")),
-]
+
+def api_routes(*versions: str) -> list[URLPattern | URLResolver]:
+    """Return the routes of the API in some of its versions."""
+    return [
+        path("", include("qanat.server.api.base.urls")),
+        path("", include(documents.routes("base", *versions))),
+        *(
+            path(
+                f"{version}/",
+                include([*documents.routes("base", version), path("", include(f"qanat.server.api.{version}.urls"))]),
+            )
+            for version in versions
+        ),
+        path("workers/", include("qanat.server.api.workers.urls")),
+    ]
+
+
+api = api_routes("v1") if settings.QANAT.disable_v2_api else api_routes("v1", "v2")
 pages = [
     path("api/admin/", admin.site.urls),
     path("api/auth/", include("rest_framework.urls")),

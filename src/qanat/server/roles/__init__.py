@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import django
 
-from qanat.server.config.environment import BadSettings
+from qanat.configuration.report import log_at_start
+from qanat.configuration.sources import BadSettings, Sources
 
 ROLES = ("api", "websocket", "monitor", "task-controller", "beat", "migrate", "embedded")
 
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     except BadSettings as error:
         print(error, file=sys.stderr)  # noqa: T201 - a sentence for whoever starts it
         return 2
+    log_at_start(Sources.read(os.environ))
     from qanat.server.roles import embedded, single  # noqa: PLC0415 - need Django
 
     if options.role == "embedded":

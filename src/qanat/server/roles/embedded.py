@@ -14,14 +14,12 @@ import sys
 import threading
 import time
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from django.core.management import call_command
 from django.db import connections
 
-from qanat.server.accounts.operations import FIRST_ADMIN, ensure_first_admin
-from qanat.server.roles import single
+from qanat.server.roles import preparation, single
 from qanat.server.roles.forking import keep_shared
 from qanat.server.roles.lifeline import Lifeline
 
@@ -114,8 +112,7 @@ class Family:
 
 def run(*, host: str, port: int, websocket_port: int, report: str | None, parent_fd: int | None) -> int:
     """Migrate, make the first administrator, fork the roles, and keep them alive until told to stop."""
-    call_command("migrate", verbosity=0)
-    password = ensure_first_admin()
+    admin = preparation.prepare(migrate=True)
     connections.close_all()
     wake_reader, wake_writer = os.pipe()
     for descriptor in (wake_reader, wake_writer):
@@ -131,7 +128,7 @@ def run(*, host: str, port: int, websocket_port: int, report: str | None, parent
         family.start(role)
     if report:
         listening = f"http://{host}:{port}"
-        _write(Path(report), {"admin": FIRST_ADMIN, "password": password, "listening": listening})
+        _write(Path(report), {**asdict(admin), "listening": listening})
     with selectors.DefaultSelector() as events:
         events.register(wake_reader, selectors.EVENT_READ)
         if parent_fd is not None:

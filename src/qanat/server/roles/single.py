@@ -7,10 +7,11 @@ from datetime import timedelta
 
 from celery.exceptions import SecurityWarning
 from django.conf import settings
-from django.core.management import call_command
+from django.db import connections
 
 from qanat.contract import queues, tasks
 from qanat.server.config.celery import app
+from qanat.server.roles import preparation
 from qanat.server.roles.api import ApiServer
 from qanat.server.runs.controller import start_controller, start_reaper
 
@@ -99,7 +100,12 @@ SERVING: dict[str, Callable[..., None]] = {
 def run(role: str, *, host: str, port: int, websocket_port: int) -> int:
     """Run one role until it is told to stop."""
     if role == "migrate":
-        call_command("migrate", verbosity=1)
+        preparation.migrate_tables(verbosity=1)
         return 0
+    if role == "api":
+        if settings.QANAT.startup_run_migrations:
+            preparation.migrate_tables(verbosity=1)
+        preparation.given_admin()
+        connections.close_all()  # before the API forks
     SERVING[role](host=host, port=port, websocket_port=websocket_port)
     return 0

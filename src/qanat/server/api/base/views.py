@@ -125,7 +125,7 @@ def _login() -> dict[str, Any]:
         }
     return {
         "API_AUTH_TYPE": "simple_jwt",
-        "ROTATE_REFRESH_TOKEN": True,
+        "ROTATE_REFRESH_TOKEN": server.refresh_token_rotate,
         "ACCESS_TOKEN_LIFETIME": str(server.access_token_lifetime.total_seconds()),
         "REFRESH_TOKEN_LIFETIME": str(server.refresh_token_lifetime.total_seconds()),
     }

@@ -1,0 +1,83 @@
+"""The settings of a worker."""
+
+import os
+import socket
+import uuid
+from pathlib import Path
+from typing import Annotated, ClassVar, Final, Literal
+
+from pydantic import ConfigDict, Field
+
+from qanat.configuration.broker import BrokerSettings
+from qanat.configuration.names import Bare, Hidden, Key, OfWorker, Own
+from qanat.configuration.places import default_work_dir
+from qanat.configuration.values import AnyCase
+from qanat.contract.statuses import RunMode
+
+INTERNAL: Final = "server-internal"
+"""The run mode of the worker that needs no model (wire contract, section 5.2)."""
+DEFAULT_MODEL_DIR: Final = Path("/home/worker/model")
+"""Where the images of models have theirs (wire contract, section 5.3)."""
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class WorkerSettings(BrokerSettings):
+    """What a worker runs, where, and for whom."""
+
+    model_config = ConfigDict(frozen=True)
+    reader: ClassVar = "The worker"
+
+    mode: Annotated[AnyCase[Literal["v1", "v2", "server-internal"]], Key("worker", "RUN_MODE", in_ini=False), Own()] = (
+        "v2"
+    )
+    """The mode that a new model gets when it registers (work of either mode is taken); ``server-internal``: this is the
+    internal worker, which needs no model."""
+    model_dir: Annotated[Path | None, Key("worker", "MODEL_DATA_DIRECTORY"), Own()] = None
+    """Where the model lies; without it ``/home/worker/model``, if that is there."""
+    supplier_id: Annotated[str | None, Key("worker", "MODEL_SUPPLIER_ID", in_ini=False), Own()] = None
+    """The model's supplier, where its folder does not say."""
+    model_id: Annotated[str | None, Key("worker", "MODEL_ID", in_ini=False), Own()] = None
+    """The model's name, likewise."""
+    version_id: Annotated[str | None, Key("worker", "MODEL_VERSION_ID", in_ini=False), Own()] = None
+    """The model's version, likewise."""
+    config: Annotated[Path | None, Key("worker", "OASISLMF_CONFIG"), Bare(("OASISLMF_CONFIG",)), Own()] = None
+    """The kernel's configuration, where it is not in the model's directory under its usual name."""
+    settings_file: Annotated[
+        Path | None, Key("worker", "MODEL_SETTINGS_FILE"), Bare(("MODEL_SETTINGS_FILE",)), Own()
+    ] = None
+    """The model settings, likewise."""
+    disable_worker_reg: Annotated[OfWorker[bool], Own()] = False
+    """Do not register the model: somebody else has."""
+    debug: OfWorker[bool] = False
+    """Log more."""
+    server: str = "http://127.0.0.1:8000/"
+    """Base of the API, with or without ``/api/``."""
+    data_dir: Path | None = None
+    """Where the platform of this host keeps its data, and with it the worker key."""
+    worker_key: Annotated[str, Hidden()] = Field(default="", repr=False)
+    """The server's; empty: the one in ``worker_key`` of the data directory."""
+    work_dir: Annotated[Path, Key("worker", "BASE_RUN_DIR"), Own()] = Field(default_factory=default_work_dir)
+    """Where steps run; without it a folder of the user's among the system's temporary ones."""
+    slots: Annotated[int, Bare(("OASIS_CELERY_CONCURRENCY",)), Own()] = Field(default_factory=usable_cores, ge=1)
+    """How many steps for one core run at a time; one that is for all cores runs alone. Without it as many as there are
+    cores."""
+    warm_seconds: float | None = None
+    """How long a process that has imported the kernel is kept after its last step, in seconds; without it for ever,
+    from the start."""
+    name: Annotated[str, Own()] = Field(
+        default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    )
+    """What the server knows this worker as."""
+    kill_after_seconds: Annotated[float, Own()] = 10.0
+    """What a step gets between TERM and KILL."""
+    parent_fd: Annotated[int | None, Own()] = None
+    """A pipe that closes when the process that started the worker is gone; the worker then drains."""
+
+    @property
+    def run_mode(self) -> RunMode:
+        """The mode that a new model is registered with."""
+        return RunMode.V1 if self.mode == "v1" else RunMode.V2
