@@ -1,0 +1,336 @@
+"""What does the API cost with 10,000 portfolios and 10,000 analyses: time, processor time, queries and memory?
+
+A server of two processes on a PostgreSQL of its own, filled by ``fill_api.py``, and asked over HTTP by a member of five
+groups, who is no staff. Of each request: the median and the 95th percentile of many in a row on one connection,
+processor time of the server's processes and of PostgreSQL's, and the statements that PostgreSQL took for it. Then
+requests a second, the server's memory while a large file goes up and down (its share, PSS), and how long a health check
+takes, on a new connection each, while downloads are left unread and uploads dawdle. Targets are for two cores without
+other work; client, server and database share them.
+
+    python benchmarks/api.py
+    python benchmarks/api.py --portfolios 200 --analyses 200 --megabytes 64 --seconds 2     a look, in half a minute
+"""
+
+import argparse
+import http.client
+import json
+import multiprocessing
+import os
+import secrets
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+import psutil
+import psycopg
+USER: Final = "analyst"
+from losses import MEGABYTE, ROOT, share_of_memory
+
+sys.path.insert(0, str(ROOT))
+from tests import live_server, postgres
+
+HOST: Final = live_server.HOST
+PROCESSES: Final = 2
+LARGE: Final = 100 * 10**6
+BLOCK: Final = bytes(range(256)) * 2**10
+LOOK_EVERY_SECONDS: Final = 0.05
+PROBE_EVERY_SECONDS: Final = 0.005
+STALLED: Final = 50
+DAWDLING_BYTES: Final = 9_000_000
+CLIENTS: Final = 8
+BOUNDARY: Final = "qanat"
+BRACKETS: Final = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
+Headers = dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """A server that runs, and its database."""
+
+    live: live_server.Live
+    database: str
+    token: str
+    """Of the user who asks."""
+
+    @property
+    def server(self) -> list[psutil.Process]:
+        """The server's processes."""
+        first = psutil.Process(self.live.pid)
+        return [first, *first.children(recursive=True)]
+
+    @property
+    def postgres(self) -> list[psutil.Process]:
+        """The database's processes."""
+        first = psutil.Process(int((self._folder / "data" / "postmaster.pid").read_text().split()[0]))
+        return [first, *first.children(recursive=True)]
+
+    @property
+    def log(self) -> Path:
+        """What the database logs."""
+        return self._folder / "log"
+
+    @property
+    def _folder(self) -> Path:
+        return Path(parse_qs(urlsplit(self.database).query)["host"][0])
+
+    def memory(self) -> int:
+        """Return the server's share of memory, in bytes."""
+        return sum(share_of_memory(process.pid) for process in self.server)
+
+    @property
+    def headers(self) -> Headers:
+        """Return the header that says who asks."""
+        return {"Authorization": f"Bearer {self.token}"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a request costs: times in seconds."""
+
+    median: float
+    p95: float
+    server: float
+    database: float
+    queries: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """A figure beside its target."""
+
+    what: str
+    value: float
+    target: float
+    unit: str
+    at_least: bool = False
+
+    @property
+    def met(self) -> bool:
+        """Whether the figure is good enough."""
+        return self.value >= self.target if self.at_least else self.value <= self.target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A request that is measured."""
+
+    name: str
+    path: str
+    times: int
+    method: str = "GET"
+    body: bytes = b""
+    kind: str = "application/json"
+    seconds: float | None = None
+    """The target of the median."""
+    queries: int | None = None
+    """The target of the statements."""
+
+
+@dataclass
+class Findings:
+    """All that was measured."""
+
+    costs: dict[str, Cost] = field(default_factory=dict)
+    verdicts: list[Verdict] = field(default_factory=list)
+    others: dict[str, float] = field(default_factory=dict)
+
+    def judge(self, what: str, value: float, target: float, unit: str, *, at_least: bool = False) -> None:
+        """Note a figure and its target, and print them."""
+        verdict = Verdict(what=what, value=value, target=target, unit=unit, at_least=at_least)
+        self.verdicts.append(verdict)
+        bound = "at least" if at_least else "at most"
+        print(
+            f"  {what:58} {value:9.1f} {unit:4} {bound} {target:g}: {'met' if verdict.met else 'MISSED'}", flush=True
+        )
+
+    def note(self, what: str, value: float, unit: str) -> None:
+        """Note a figure without a target, and print it."""
+        self.others[f"{what}, {unit}"] = value
+        print(f"  {what:58} {value:9.1f} {unit}", flush=True)
+
+
+@contextmanager
+def site(folder: Path, *, portfolios: int, analyses: int) -> Iterator[Site]:
+    """Start the database and the server, and fill them."""
+    password = secrets.token_urlsafe()
+    with postgres.server(durable=True) as database:
+        settings = {"QANAT_DATABASE_URL": database, "QANAT_API_PROCESSES": str(PROCESSES)}
+        with live_server.serving(folder, settings) as live:
+            begun = time.monotonic()
+            subprocess.run(
+                [
+                    sys.executable,
+                    str(Path(__file__).with_name("fill_api.py")),
+                    *("--portfolios", str(portfolios), "--analyses", str(analyses), "--password", password),
+                ],
+                env={
+                    **os.environ,
+                    **settings,
+                    "DJANGO_SETTINGS_MODULE": "qanat.server.config.settings",
+                    "QANAT_DATA_DIR": str(folder),
+                },
+                check=True,
+            )
+            print(f"filled in {time.monotonic() - begun:.0f} s", flush=True)
+            body = json.dumps({"username": USER, "password": password}).encode()
+            connection = http.client.HTTPConnection(HOST, live.port)
+            said = ask(connection, Question(name="", method="POST", path="access_token/", body=body, times=1), {})
+            connection.close()
+            os.environ["QANAT_BENCHMARK_PASSWORD"] = password
+            yield Site(live=live, database=database, token=json.loads(said)["access_token"])
+
+
+def ask(connection: http.client.HTTPConnection, question: Question, headers: Headers) -> bytes:
+    """Ask once and return the body of the answer."""
+    sent = {**headers, **({"Content-Type": question.kind} if question.body else {})}
+    connection.request(question.method, f"/api/{question.path}", question.body or None, sent)
+    answer = connection.getresponse()
+    body = answer.read()
+    assert answer.status < http.client.MULTIPLE_CHOICES, (question, answer.status, body[:500])
+    return body
+
+
+def cpu(processes: list[psutil.Process]) -> float:
+    """Return the processor time of processes, and of children that have ended."""
+    return sum(
+        times.user + times.system + (times.children_user + times.children_system if number == 0 else 0)
+        for number, process in enumerate(processes)
+        for times in [process.cpu_times()]
+    )
+
+
+def p95(values: list[float]) -> float:
+    """Return the 95th percentile."""
+    return statistics.quantiles(values, n=20, method="inclusive")[-1] if len(values) > 1 else values[0]
+
+
+def measured(place: Site, question: Question, findings: Findings) -> None:
+    """Ask many times in a row, and print what it costs."""
+    connection = http.client.HTTPConnection(HOST, place.live.port, timeout=600)
+    ask(connection, question, place.headers)  # threads, connections and caches are there
+    server, database = cpu(place.server), cpu(place.postgres)
+    latencies = []
+    for _ in range(question.times):
+        begun = time.perf_counter()
+        ask(connection, question, place.headers)
+        latencies.append(time.perf_counter() - begun)
+    cost = Cost(
+        median=statistics.median(latencies),
+        p95=p95(latencies),
+        server=(cpu(place.server) - server) / question.times,
+        database=(cpu(place.postgres) - database) / question.times,
+        queries=queries(place, lambda: ask(connection, question, place.headers)),
+    )
+    connection.close()
+    findings.costs[question.name] = cost
+    shown = " ".join(f"{value * 1e3:10.1f}" for value in (cost.median, cost.p95, cost.server, cost.database))
+    print(f"  {question.name:40} {shown} {cost.queries:8}", flush=True)
+
+
+def queries(place: Site, run: Callable[[], object]) -> int:
+    """Return how many statements the database takes while something runs, but for those around transactions."""
+    with psycopg.connect(place.database, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET log_statement = 'all'")
+        counts = []
+        try:
+            connection.execute("SELECT pg_reload_conf()")
+            time.sleep(0.3)
+            for _ in range(3):  # a connection of the server that is made anew takes a few of its own
+                before = place.log.stat().st_size
+                run()
+                with place.log.open() as log:
+                    log.seek(before)
+                    lines = [line.partition("LOG:  statement: ")[2] for line in log]
+                counts.append(sum(bool(line) and not line.startswith(BRACKETS) for line in lines))
+        finally:
+            connection.execute("ALTER SYSTEM RESET log_statement")
+            connection.execute("SELECT pg_reload_conf()")
+            time.sleep(0.3)
+    return min(counts)
+
+
+def requests(place: Site, *, times: int, portfolio: int, analysis: int, analyses: int) -> list[Question]:
+    """Return what is asked one at a time."""
+    credentials = {"username": USER, "password": os.environ["QANAT_BENCHMARK_PASSWORD"]}
+    created = {"name": "created", "portfolio": portfolio, "model": 1}
+    few = max(2, times // 40)
+    all_of = f"{analyses:,}"
+    del place
+    return [
+        Question(name="health check", path="healthcheck/", times=times),
+        Question(name="V2 analyses, all", path="v2/analyses/", times=few, seconds=3, queries=12),
+        Question(name="V2 analyses, a page of 100", path="v2/analyses/?limit=100", times=times // 4, seconds=0.06),
+        Question(name="V2 portfolios, all", path="v2/portfolios/", times=few),
+        Question(name="V2 portfolios, a page of 100", path="v2/portfolios/?limit=100", times=times // 4),
+        Question(name="V1 analyses, all", path="v1/analyses/", times=few),
+        Question(name="V2 models", path="v2/models/", times=times // 4),
+        Question(name="a V2 analysis", path=f"v2/analyses/{analysis}/", times=times, seconds=0.01),
+        Question(name="a V2 portfolio", path=f"v2/portfolios/{portfolio}/", times=times),
+        Question(name="the sub-tasks of an analysis", path=f"v2/analyses/{analysis}/sub_task_list/", times=times),
+        Question(
+            name="a token",
+            method="POST",
+            path="access_token/",
+            times=times // 10,
+            body=json.dumps(credentials).encode(),
+        ),
+        Question(
+            name="create a portfolio", method="POST", path="v2/portfolios/", times=times, body=b'{"name": "created"}'
+        ),
+        Question(
+            name="create an analysis",
+            method="POST",
+            path="v2/analyses/",
+            times=times,
+            body=json.dumps(created).encode(),
+        ),
+    ]
+
+
+def one_at_a_time(place: Site, findings: Findings, *, times: int, analyses: int) -> None:
+    """Measure requests of one client."""
+    connection = http.client.HTTPConnection(HOST, place.live.port)
+    first = json.loads(ask(connection, Question(name="", path="v2/analyses/?limit=10", times=1), place.headers))[1]
+    connection.close()
+    heads = " ".join(f"{head:>10}" for head in ("median ms", "p95 ms", "server ms", "database ms"))
+    print(f"\n  {'request':40} {heads}  queries")
+    asked = requests(place, times=times, portfolio=first["portfolio"], analysis=first["id"], analyses=analyses)
+    for question in asked:
+        measured(place, question, findings)
+    print()
+    for question in asked:
+        cost = findings.costs[question.name]
+        if question.seconds is not None:
+            findings.judge(question.name, cost.median * 1e3, question.seconds * 1e3, "ms")
+        if question.queries is not None:
+            findings.judge(f"{question.name}: statements", cost.queries, question.queries, "")
+    return
+
+
+def main() -> None:
+    """Measure all, print, and save."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--portfolios", type=int, default=10_000)
+    parser.add_argument("--analyses", type=int, default=10_000)
+    parser.add_argument("--times", type=int, default=200, help="how often a quick request is made")
+    options = parser.parse_args()
+    findings = Findings()
+    with tempfile.TemporaryDirectory(prefix="qanat-api-") as folder, site(
+        Path(folder), portfolios=options.portfolios, analyses=options.analyses
+    ) as place:
+        one_at_a_time(place, findings, times=options.times, analyses=options.analyses)
+
+
+if __name__ == "__main__":
+    main()
