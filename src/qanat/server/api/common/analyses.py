@@ -19,6 +19,7 @@ from qanat.server.api.common.described import ANY_OBJECT, NUMBER, TEXT, Operatio
 from qanat.server.api.common.documents import DocumentView
 from qanat.server.api.common.files import FileEndpoint
 from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of
+from qanat.server.api.common.showing import Shown
 from qanat.server.files.storage import link_of
 from qanat.server.portfolios.models import Portfolio
 from qanat.server.runs import clock, queries
@@ -55,9 +56,9 @@ class Analyses(ResourceView):
 
     model = Analysis
     groups_through = "portfolio"
-    related = ("portfolio", "model", *FILES)
+    related = ("portfolio",)
     prefetched = ("complex_model_data_files", "portfolio__groups")
-    detail_form: ClassVar[type[Serializer[Any]]]
+    detail_form: ClassVar[type[Shown]]
 
     def context(self) -> dict[str, Any]:
         """Return what forms need to know besides the row; nothing is counted before it is shown."""
@@ -65,7 +66,7 @@ class Analyses(ResourceView):
 
     def shown(self, analysis: Analysis) -> Response:
         """Answer with the analysis."""
-        return Response(self.detail_form(self.rows().get(pk=analysis.pk), context=self.context()).data)
+        return Response(self.detail_form.show(self.rows().get(pk=analysis.pk), self.context()))
 
 
 class AnalysisList(Analyses, ListView):
@@ -100,6 +101,8 @@ class AnalysisSettings(Analyses, DocumentView):
 class AnalysisStorage(Analyses):
     """``analyses/{id}/storage_links/``."""
 
+    related = FILES
+
     def operations(self) -> dict[str, Operation]:
         """Say what each method takes and gives."""
         return {"get": Operation(gives=record(**{field: nullable(TEXT) for field in FILES}))}
@@ -128,7 +131,7 @@ class RunProgress(Analyses):
 class AnalysisDataFiles(Analyses):
     """``analyses/{id}/data_files/``."""
 
-    data_file_form: ClassVar[type[Serializer[Any]]]
+    data_file_form: ClassVar[type[Shown]]
 
     def operations(self) -> dict[str, Operation]:
         """Say what each method takes and gives."""
@@ -138,7 +141,8 @@ class AnalysisDataFiles(Analyses):
         """Return the data files."""
         del request
         files = self.one(pk).complex_model_data_files.select_related("file").prefetch_related("groups").order_by("pk")
-        return Response(self.data_file_form(files, many=True, context=self.context()).data)
+        context = self.context()
+        return Response([self.data_file_form.show(file, context) for file in files])
 
 
 class Start(Analyses):

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 
 from qanat.server.accounts.access import all_visible, may_write
 from qanat.server.api.common import filters
@@ -14,6 +13,7 @@ from qanat.server.api.common.described import TEXT, Operation, nullable, record
 from qanat.server.api.common.documents import DocumentView
 from qanat.server.api.common.forms import IDENTITY
 from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of
+from qanat.server.api.common.showing import Shown
 from qanat.server.files.storage import link_of
 from qanat.server.risk_models.models import RiskModel
 from qanat.server.risk_models.operations import hide, revive, store_settings
@@ -55,7 +55,7 @@ class ModelList(Models, ListView):
         revive(model=hidden, creator=self.actor())
         if "data_files" in form.validated_data:
             hidden.data_files.set(form.validated_data["data_files"])
-        return Response(self.detail_form(hidden, context=self.context()).data)
+        return Response(self.detail_form.show(hidden, self.context()))
 
     def _may_revive(self, hidden: RiskModel) -> bool:
         may_write(actor=self.actor(), groups=list(hidden.groups.all()), version=self.version)
@@ -113,7 +113,7 @@ class ModelStorage(Models):
 class ModelDataFiles(Models):
     """``models/{id}/data_files/``."""
 
-    data_file_form: ClassVar[type[Serializer[Any]]]
+    data_file_form: ClassVar[type[Shown]]
 
     def operations(self) -> dict[str, Operation]:
         """Say what each method takes and gives."""
@@ -123,4 +123,5 @@ class ModelDataFiles(Models):
         """Return the data files."""
         del request
         files = self.one(pk).data_files.select_related("file").prefetch_related("groups").order_by("pk")
-        return Response(self.data_file_form(files, many=True, context=self.context()).data)
+        context = self.context()
+        return Response([self.data_file_form.show(file, context) for file in files])

@@ -9,7 +9,6 @@ from rest_framework import serializers, status
 from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 
 from qanat.server.analyses.operations import delete_portfolio
 from qanat.server.api.common import filters
@@ -18,6 +17,7 @@ from qanat.server.api.common.described import BYTES, DOWNLOAD, MULTIPART, NUMBER
 from qanat.server.api.common.files import FileEndpoint, FileView
 from qanat.server.api.common.parsers import JSONParser
 from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of
+from qanat.server.api.common.showing import Shown
 from qanat.server.files.storage import key_of, link_of
 from qanat.server.portfolios.models import FILES, OED_FILES, Portfolio
 from qanat.server.portfolios.operations import READERS, attach_currency_rates, attach_oed_file, attach_stored_files
@@ -284,7 +284,7 @@ class ExposureTransform(Portfolios):
 class CreateAnalysis(Portfolios):
     """``portfolios/{id}/create_analysis/``: create an analysis and queue its inputs."""
 
-    analysis_form: ClassVar[type[Serializer[Any]]]
+    analysis_form: ClassVar[type[Shown]]
 
     def operations(self) -> dict[str, Operation]:
         """Say what each method takes and gives."""
@@ -299,4 +299,4 @@ class CreateAnalysis(Portfolios):
         form = self.analysis_form(data=data, context=context)
         form.is_valid(raise_exception=True)
         analysis = start(form=form, portfolio=portfolio, view=self)
-        return Response(self.analysis_form(analysis, context=context).data, status=status.HTTP_201_CREATED)
+        return Response(self.analysis_form.show(analysis, context), status=status.HTTP_201_CREATED)

@@ -13,12 +13,13 @@ from rest_framework import status
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 
 from qanat.server.accounts.access import may_write_row, rules_of_groups_hold, visible
 from qanat.server.api.common import filters, lists
 from qanat.server.api.common.described import DELETED, Operation
+from qanat.server.api.common.links import links
 from qanat.server.api.common.policy import BY_GROUPS, Endpoint
+from qanat.server.api.common.showing import Shown
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
 
@@ -110,14 +111,19 @@ class ResourceView(Endpoint):
 
     def context(self) -> dict[str, Any]:
         """Return what forms need to know besides the row."""
-        return {"request": self.request, "version": self.version, "view": self}
+        return {
+            "request": self.request,
+            "version": self.version,
+            "view": self,
+            "links": links(self.request, self.version),
+        }
 
 
 class ListView(ResourceView):
     """``{resource}/``: list and create."""
 
-    list_form: ClassVar[type[Serializer[Any]]]
-    detail_form: ClassVar[type[Serializer[Any]]]
+    list_form: ClassVar[type[Shown]]
+    detail_form: ClassVar[type[Shown]]
     filters: ClassVar[type[FilterSet]]
     searched: ClassVar[tuple[str, ...]]
     """The columns in which ``q`` looks."""
@@ -137,7 +143,8 @@ class ListView(ResourceView):
         found = filters.filtered(self.filters, request.query_params, rows=self.rows())
         asked = lists.asked(request.query_params, ordered_by=self.ordered_by)
         page = lists.page(found, asked=asked, searched=self.searched)
-        shown = self.list_form(page.rows, many=True, context=self.list_context(page.rows)).data
+        context = self.list_context(page.rows)
+        shown = [self.list_form.show(row, context) for row in page.rows]
         return Response(shown, headers=lists.headers(page, request=request))
 
     def list_context(self, rows: list[Any]) -> dict[str, Any]:
@@ -156,7 +163,7 @@ class ListView(ResourceView):
 class DetailView(ResourceView):
     """``{resource}/{id}/``: read, replace, change, delete."""
 
-    detail_form: ClassVar[type[Serializer[Any]]]
+    detail_form: ClassVar[type[Shown]]
 
     def operations(self) -> dict[str, Operation]:
         """Say what each method takes and gives."""
@@ -166,7 +173,7 @@ class DetailView(ResourceView):
     def get(self, request: Request, pk: int) -> Response:
         """Return the row."""
         del request
-        return Response(self.detail_form(self.one(pk), context=self.context()).data)
+        return Response(self.detail_form.show(self.one(pk), self.context()))
 
     def put(self, request: Request, pk: int) -> Response:
         """Replace the row's writable fields."""

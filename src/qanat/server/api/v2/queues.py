@@ -7,6 +7,7 @@ from rest_framework.response import Response
 
 from qanat.contract.statuses import SubTaskStatus
 from qanat.server.api.common.described import NUMBER, TEXT, TIME, Json, Operation, array, nullable, record
+from qanat.server.api.common.links import links
 from qanat.server.api.common.policy import USERS, Endpoint
 from qanat.server.api.v2 import forms
 from qanat.server.queues import queries
@@ -41,8 +42,8 @@ ANALYSIS = record(
 
 def show_models(models: list[RiskModel]) -> list[Json]:
     """Return models as items of V2's list, with relative links."""
-    shown: list[Json] = forms.Model(models, many=True, context={"request": None, "version": "v2"}).data  # type: ignore[assignment]
-    return shown
+    context = {"links": links(None, "v2")}
+    return [forms.Model.show(model, context) for model in models]
 
 
 class Queues(Endpoint):
