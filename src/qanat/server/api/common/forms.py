@@ -35,12 +35,7 @@ GROUP_NAME = serializers.CharField(max_length=LONGEST_GROUP_NAME)
 
 
 class GroupsField(ShownField):
-    """Groups by name; a list reads those of all its rows at once."""
-
-    def __init__(self, *, of: str = "", **options: bool) -> None:
-        """Show the groups of the row, or of its relation ``of``."""
-        super().__init__(**options)  # type: ignore[arg-type]
-        self.of = of
+    """Groups by name."""
 
     def on_the_wire(self, *, inwards: bool) -> Json:
         """Describe the field."""
@@ -49,11 +44,7 @@ class GroupsField(ShownField):
 
     def show(self, row: Any, context: Context) -> list[str]:  # noqa: ANN401 - a row with groups
         """Return the names."""
-        if (known := context.get("groups")) is not None:
-            names: list[str] = known[getattr(row, f"{self.of}_id") if self.of else row.pk]
-            return names
-        owner = getattr(row, self.of) if self.of else row
-        return [group.name for group in owner.groups.all()]
+        return [name for _, name in context["groups"][row.pk]]
 
     def to_internal_value(self, data: Any) -> list[str]:  # noqa: ANN401 - JSON
         """Return the names as given."""

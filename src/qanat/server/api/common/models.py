@@ -1,5 +1,6 @@
 """Models: the endpoints that both versions offer."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -9,10 +10,12 @@ from rest_framework.response import Response
 
 from qanat.server.accounts.access import all_visible, may_write
 from qanat.server.api.common import filters
+from qanat.server.api.common.data_files import DataFiles
 from qanat.server.api.common.described import TEXT, Operation, nullable, record
 from qanat.server.api.common.documents import DocumentView
 from qanat.server.api.common.forms import IDENTITY
 from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of
+from qanat.server.api.common.related import Read, beside, listed
 from qanat.server.api.common.showing import Shown
 from qanat.server.files.storage import link_of
 from qanat.server.risk_models.models import RiskModel
@@ -23,8 +26,10 @@ class Models(ResourceView):
     """What all endpoints of models have in common; hidden models do not exist here."""
 
     model = RiskModel
-    related = ("settings_file",)
-    prefetched = ("groups", "data_files")
+    related: ClassVar[Mapping[str, Read]] = {
+        "data_files": listed(RiskModel, "data_files"),
+        "groups": listed(RiskModel, "groups", "groups__name"),
+    }
 
     def rows(self) -> QuerySet[Any]:
         """Leave out the hidden ones."""
@@ -122,6 +127,6 @@ class ModelDataFiles(Models):
     def get(self, request: Request, pk: int) -> Response:
         """Return the data files."""
         del request
-        files = self.one(pk).data_files.select_related("file").prefetch_related("groups").order_by("pk")
-        context = self.context()
+        files = self.one(pk).data_files.select_related("file").order_by("pk")
+        context = {**self.context(), **beside(DataFiles.related, files)}
         return Response([self.data_file_form.show(file, context) for file in files])

@@ -1,7 +1,7 @@
 """Portfolios: the endpoints that both versions offer."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.http import Http404
@@ -12,11 +12,12 @@ from rest_framework.response import Response
 
 from qanat.server.analyses.operations import delete_portfolio
 from qanat.server.api.common import filters
-from qanat.server.api.common.analyses import start
+from qanat.server.api.common.analyses import Analyses, start
 from qanat.server.api.common.described import BYTES, DOWNLOAD, MULTIPART, NUMBER, TEXT, Operation, nullable, record
 from qanat.server.api.common.files import FileEndpoint, FileView
 from qanat.server.api.common.parsers import JSONParser
 from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of
+from qanat.server.api.common.related import Read, beside, listed
 from qanat.server.api.common.showing import Shown
 from qanat.server.files.storage import key_of, link_of
 from qanat.server.portfolios.models import FILES, OED_FILES, Portfolio
@@ -57,8 +58,8 @@ class Portfolios(ResourceView):
     """What all endpoints of portfolios have in common."""
 
     model = Portfolio
-    related = FILES
-    prefetched = ("groups",)
+    joined = FILES
+    related: ClassVar[Mapping[str, Read]] = {"groups": listed(Portfolio, "groups", "groups__name")}
 
 
 class PortfolioList(Portfolios, ListView):
@@ -295,7 +296,7 @@ class CreateAnalysis(Portfolios):
         """Create and queue; nothing remains where either is refused."""
         portfolio = self.one(pk)
         data = {**body_of(request), "portfolio": pk}
-        context = {**self.context(), "any_model": True, "sub_task_counts": {}}
+        context = {**self.context(), **beside(Analyses.related), "any_model": True}
         form = self.analysis_form(data=data, context=context)
         form.is_valid(raise_exception=True)
         analysis = start(form=form, portfolio=portfolio, view=self)

@@ -1,6 +1,6 @@
 """The verbs that every resource has: list, create, read, replace, change, delete; and what its sub-routes share."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import User
@@ -19,7 +19,8 @@ from qanat.server.api.common import filters, lists
 from qanat.server.api.common.described import DELETED, Operation
 from qanat.server.api.common.links import links
 from qanat.server.api.common.policy import BY_GROUPS, Endpoint
-from qanat.server.api.common.showing import Shown
+from qanat.server.api.common.related import Read, beside
+from qanat.server.api.common.showing import Context, Shown
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
 
@@ -54,8 +55,10 @@ class ResourceView(Endpoint):
     """What the route calls the id of the row of ``model``."""
     holds_files: ClassVar[bool] = False
     """Whether it gives or takes the content of files, which V1 keeps to their groups even where a site opened it."""
-    related: ClassVar[Collection[str]] = ()
-    prefetched: ClassVar[Collection[str]] = ()
+    joined: ClassVar[Collection[str]] = ()
+    """Relations to one row that are read with each row."""
+    related: ClassVar[Mapping[str, Read]] = {}
+    """What else forms show of a row, by name, read for all rows of an answer at once."""
 
     def actor(self) -> User:
         """Return the user who asks."""
@@ -63,10 +66,9 @@ class ResourceView(Endpoint):
         return user
 
     def rows(self) -> QuerySet[Any]:
-        """Return what the actor may see, with what the forms need."""
+        """Return what the actor may see."""
         rows = self.model._default_manager.order_by("pk")  # noqa: SLF001 - Django's documented name
-        rows = rows.select_related(*self.related) if self.related else rows
-        rows = rows.prefetch_related(*self.prefetched)
+        rows = rows.select_related(*self.joined) if self.joined else rows
         return visible(rows, actor=self.actor(), through=self.groups_through, version=self.version)
 
     def one(self, pk: int) -> Any:  # noqa: ANN401 - a row of self.model
@@ -109,13 +111,14 @@ class ResourceView(Endpoint):
         """Say what each method takes and gives."""
         raise NotImplementedError
 
-    def context(self) -> dict[str, Any]:
-        """Return what forms need to know besides the row."""
+    def context(self, rows: Collection[Any] = ()) -> Context:
+        """Return what forms need to know besides the row, or besides each of ``rows``."""
         return {
             "request": self.request,
             "version": self.version,
             "view": self,
             "links": links(self.request, self.version),
+            **beside(self.related, rows),
         }
 
 
@@ -143,14 +146,9 @@ class ListView(ResourceView):
         found = filters.filtered(self.filters, request.query_params, rows=self.rows())
         asked = lists.asked(request.query_params, ordered_by=self.ordered_by)
         page = lists.page(found, asked=asked, searched=self.searched)
-        context = self.list_context(page.rows)
+        context = self.context(page.rows)
         shown = [self.list_form.show(row, context) for row in page.rows]
         return Response(shown, headers=lists.headers(page, request=request))
-
-    def list_context(self, rows: list[Any]) -> dict[str, Any]:
-        """Return the context for a list, where a form needs to know of all rows at once."""
-        del rows
-        return self.context()
 
     def post(self, request: Request) -> Response:
         """Create a row."""

@@ -61,7 +61,7 @@ def _reader(field: Any) -> Read:  # noqa: ANN401 - a field of any kind
     if isinstance(field, serializers.PrimaryKeyRelatedField):
         return _of(f"{source}_id")
     if isinstance(field, serializers.ManyRelatedField):
-        return lambda row, _: [related.pk for related in getattr(row, source).all()]
+        return lambda row, context: context[source][row.pk]
     if isinstance(field, serializers.DateTimeField):
         return _of(source, moment)
     if isinstance(field, AS_THEY_ARE):

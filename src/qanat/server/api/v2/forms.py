@@ -136,11 +136,8 @@ class SubTaskCounted(ShownField):
         return {**self.schema, "readOnly": True}
 
     def show(self, row: Any, context: Context) -> Any:  # noqa: ANN401 - an analysis; JSON
-        """Return it, counting once for the fields of a single analysis."""
-        counted = context["sub_task_counts"]
-        if row.pk not in counted:
-            counted |= queries.sub_task_counts([row.pk])
-        return self.of(counted[row.pk])
+        """Return it."""
+        return self.of(context["sub_task_counts"][row.pk])
 
 
 class Analysis(forms.AnalysisForm):
@@ -149,7 +146,7 @@ class Analysis(forms.AnalysisForm):
     settings = Document(  # type: ignore[assignment] # V2 takes the document inline
         Link("analyses", "settings", of="settings_file")
     )
-    groups = forms.GroupsField(of="portfolio", read_only=True)
+    groups = forms.GroupsField(read_only=True)
     priority = serializers.IntegerField(min_value=1, max_value=10, required=False)
     chunking_configuration = Link("analyses", "chunking_configuration")
     sub_task_list = Link("analyses", "sub_task_list")

@@ -8,7 +8,9 @@ from rest_framework.response import Response
 from qanat.contract.statuses import SubTaskStatus
 from qanat.server.api.common.described import NUMBER, TEXT, TIME, Json, Operation, array, nullable, record
 from qanat.server.api.common.links import links
+from qanat.server.api.common.models import Models
 from qanat.server.api.common.policy import USERS, Endpoint
+from qanat.server.api.common.related import beside
 from qanat.server.api.v2 import forms
 from qanat.server.queues import queries
 from qanat.server.risk_models.models import RiskModel
@@ -42,7 +44,7 @@ ANALYSIS = record(
 
 def show_models(models: list[RiskModel]) -> list[Json]:
     """Return models as items of V2's list, with relative links."""
-    context = {"links": links(None, "v2")}
+    context = {"links": links(None, "v2"), **beside(Models.related, models)}
     return [forms.Model.show(model, context) for model in models]
 
 
