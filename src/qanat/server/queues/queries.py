@@ -26,8 +26,8 @@ UNDER_WAY: Final = (
 )
 COUNTED: Final = (SubTaskStatus.PENDING, SubTaskStatus.QUEUED, SubTaskStatus.STARTED)
 Json = dict[str, Any]
-ShowModels = Callable[[list[RiskModel]], list[Json]]
-"""How models look in the document; the API's forms know."""
+ShowModels = Callable[[list[RiskModel]], dict[int, Json]]
+"""Returns how models look in the document, by id; the API's forms know."""
 
 
 def latest_event() -> int:
@@ -45,8 +45,8 @@ class Queue:
     workers: int
     models: list[RiskModel]
 
-    def shown(self, show_models: ShowModels) -> Json:
-        """Return the queue as clients see it."""
+    def as_json(self, models: Mapping[int, Json]) -> Json:
+        """Return the queue as clients see it, with its models as they are shown."""
         statuses = Counter(status for found in self.sub_tasks.values() for status in found)
         return {
             "name": self.name,
@@ -55,7 +55,7 @@ class Queue:
             "running_count": statuses[SubTaskStatus.STARTED],
             "queue_message_count": self.messages,
             "worker_count": self.workers,
-            "models": show_models(self.models),
+            "models": [models[model.pk] for model in self.models],
         }
 
 
@@ -69,7 +69,7 @@ def queues(actor: User) -> list[Queue]:
         messages[name] += state == StepState.SENT
     workers = Counter(name for worker in Worker.objects.filter(draining=False) for name in worker.queues)
     models: defaultdict[str, list[RiskModel]] = defaultdict(list)
-    known = RiskModel.objects.filter(deleted=False).prefetch_related("groups", "data_files").order_by("pk")
+    known = RiskModel.objects.filter(deleted=False).order_by("pk")
     for model in visible(known, actor=actor):
         for mode in RunMode:
             models[model.queue(mode)].append(model)
@@ -85,6 +85,12 @@ def queues(actor: User) -> list[Queue]:
     ]
 
 
+def shown(found: list[Queue], show_models: ShowModels) -> list[Json]:
+    """Return queues as clients see them."""
+    models = show_models(list({model.pk: model for queue in found for model in queue.models}.values()))
+    return [queue.as_json(models) for queue in found]
+
+
 def queue_status(actor: User, *, show_models: ShowModels) -> Json:
     """Return the snapshot as ``actor`` may see it, in a number of queries that does not grow with the analyses."""
     found = queues(actor)
@@ -97,14 +103,14 @@ def queue_status(actor: User, *, show_models: ShowModels) -> Json:
             served[pk].append(queue.name)
     content = [
         {
-            "queue": queue.shown(show_models),
+            "queue": seen,
             "analyses": [
                 {"analysis": _analysis(analyses[pk], counts[pk], served[pk]), "updated_tasks": []}
                 for pk in queue.sub_tasks
                 if pk in analyses
             ],
         }
-        for queue in found
+        for queue, seen in zip(found, shown(found, show_models), strict=True)
     ]
     time = clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     return {"time": time, "type": "queue_status.updated", "status": "SUCCESS", "content": content}

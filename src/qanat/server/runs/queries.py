@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
-from django.db.models import Case, Count, Max, QuerySet, When
+from django.db.models import Count, Max, QuerySet
 
 from qanat.contract.statuses import RunMode, StepState, SubTaskStatus
 from qanat.domain.step_state import SHOWN_AS
@@ -44,18 +44,18 @@ def sub_tasks(analysis_id: int) -> QuerySet[Step]:
 
 
 def sub_task_counts(analysis_ids: Collection[int]) -> dict[int, SubTaskCounts]:
-    """Return the counts for each analysis, in one query, which names those that ended in error and counts the others."""
+    """Return the counts for each analysis, in two queries; a third names the sub-tasks that ended in error, if any."""
     counts = {analysis_id: SubTaskCounts() for analysis_id in analysis_ids}
-    rows = (
-        Step.objects.filter(run__in=latest_v2_runs(analysis_ids))
-        .annotate(error_id=Case(When(state__in=IN_ERROR, then="pk")))
-        .order_by("error_id")
-        .values_list("run__analysis_id", "state", "error_id")
-        .annotate(steps=Count("pk"))
-    )
-    for analysis_id, state, error_id, steps in rows:
-        assert analysis_id is not None  # noqa: S101 - they were found by it
-        counts[analysis_id].by_status[SHOWN_AS[StepState(state)]] += steps
-        if error_id is not None:
-            counts[analysis_id].error_ids.append(error_id)
+    runs = Run.objects.filter(analysis_id__in=analysis_ids).order_by("pk").values_list("analysis_id", "pk", "mode")
+    latest = {analysis_id: (run_id, mode) for analysis_id, run_id, mode in runs if analysis_id is not None}
+    shown = {run_id: counts[analysis_id] for analysis_id, (run_id, mode) in latest.items() if mode == RunMode.V2}
+    if not shown:
+        return counts
+    steps = Step.objects.filter(run__in=shown.keys()).order_by()
+    for run_id, state, many in steps.values_list("run_id", "state").annotate(Count("pk")):
+        shown[run_id].by_status[SHOWN_AS[StepState(state)]] += many
+    if failed := [run_id for run_id, found in shown.items() if found.by_status[SubTaskStatus.ERROR]]:
+        errors = Step.objects.filter(run__in=failed, state__in=IN_ERROR).order_by("pk")
+        for run_id, step_id in errors.values_list("run_id", "pk"):
+            shown[run_id].error_ids.append(step_id)
     return counts

@@ -31,9 +31,9 @@ class Models(ResourceView):
         "groups": listed(RiskModel, "groups", "groups__name"),
     }
 
-    def rows(self) -> QuerySet[Any]:
+    def all_rows(self) -> QuerySet[Any]:
         """Leave out the hidden ones."""
-        return super().rows().filter(deleted=False)
+        return super().all_rows().filter(deleted=False)
 
 
 class ModelList(Models, ListView):

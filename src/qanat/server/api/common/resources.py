@@ -6,20 +6,21 @@ from typing import Any, ClassVar
 from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model, QuerySet
-from django.http import QueryDict
+from django.http import Http404, QueryDict
 from django.shortcuts import get_object_or_404
+from django.utils.functional import cached_property
 from django_filters import FilterSet
 from rest_framework import status
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from qanat.server.accounts.access import may_write_row, rules_of_groups_hold, visible
+from qanat.server.accounts.access import is_visible, may_write_row, rules_of_groups_hold, visible
 from qanat.server.api.common import filters, lists
 from qanat.server.api.common.described import DELETED, Operation
 from qanat.server.api.common.links import links
 from qanat.server.api.common.policy import BY_GROUPS, Endpoint
-from qanat.server.api.common.related import Read, beside
+from qanat.server.api.common.related import Read, Related, beside, listed
 from qanat.server.api.common.showing import Context, Shown
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
@@ -65,11 +66,20 @@ class ResourceView(Endpoint):
         user: User = self.request.user  # type: ignore[assignment]
         return user
 
+    def all_rows(self) -> QuerySet[Any]:
+        """Return all that exists, whoever may see it."""
+        rows = self.model._default_manager.order_by("pk")  # noqa: SLF001 - Django's documented name
+        return rows.select_related(*self.joined) if self.joined else rows
+
     def rows(self) -> QuerySet[Any]:
         """Return what the actor may see."""
-        rows = self.model._default_manager.order_by("pk")  # noqa: SLF001 - Django's documented name
-        rows = rows.select_related(*self.joined) if self.joined else rows
-        return visible(rows, actor=self.actor(), through=self.groups_through, version=self.version)
+        return visible(self.all_rows(), actor=self.actor(), through=self.groups_through, version=self.version)
+
+    @cached_property
+    def groups(self) -> Related:
+        """The groups of rows, or of what they inherit them from, by the rows' ids: of each its id and name."""
+        path = f"{self.groups_through}__groups" if self.groups_through else "groups"
+        return Related(listed(self.model, path, f"{path}__name"))
 
     def one(self, pk: int) -> Any:  # noqa: ANN401 - a row of self.model
         """Return a row, read once in a request; for a write, refuse one of foreign groups before one that is not there.
@@ -89,8 +99,19 @@ class ResourceView(Endpoint):
                     through=self.groups_through,
                     version="" if opened else self.version,
                 )
-            found[pk] = get_object_or_404(self.rows(), pk=pk)
+            row = get_object_or_404(self.all_rows(), pk=pk)
+            if not self.sees(row):
+                raise Http404
+            found[pk] = row
         return found[pk]
+
+    def sees(self, row: Any) -> bool:  # noqa: ANN401 - a row of self.model
+        """Return whether a row exists for the actor: it is one of ``rows``."""
+        # Nobody's groups are read for whom they do not matter.
+        if self.actor().is_superuser or not rules_of_groups_hold(self.version):
+            return True
+        groups = {pk for pk, _ in self.groups[row.pk]}
+        return is_visible(groups=groups, actor=self.actor(), through=self.groups_through, version=self.version)
 
     def admit_to_row(self) -> None:
         """Fetch the row that the route names; a route without arguments names none.
@@ -171,7 +192,7 @@ class DetailView(ResourceView):
     def get(self, request: Request, pk: int) -> Response:
         """Return the row."""
         del request
-        return Response(self.detail_form.show(self.one(pk), self.context()))
+        return Response(self.detail_form.show(self.one(pk), {**self.context(), "groups": self.groups}))
 
     def put(self, request: Request, pk: int) -> Response:
         """Replace the row's writable fields."""

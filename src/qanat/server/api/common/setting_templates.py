@@ -129,7 +129,7 @@ class SettingTemplates(ResourceView):
         super().admit_to_row()
 
     def rows(self) -> QuerySet[Any]:
-        """Return the model's templates."""
+        """Return the model's templates: who sees the model sees all of them."""
         return SettingTemplate.objects.filter(model=self.of_model()).select_related("file", "model").order_by("pk")
 
 

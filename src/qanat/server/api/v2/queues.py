@@ -42,10 +42,10 @@ ANALYSIS = record(
 )
 
 
-def show_models(models: list[RiskModel]) -> list[Json]:
-    """Return models as items of V2's list, with relative links."""
+def show_models(models: list[RiskModel]) -> dict[int, Json]:
+    """Return models by id as items of V2's list, with relative links."""
     context = {"links": links(None, "v2"), **beside(Models.related, models)}
-    return [forms.Model.show(model, context) for model in models]
+    return {model.pk: forms.Model.show(model, context) for model in models}
 
 
 class Queues(Endpoint):
@@ -59,7 +59,7 @@ class Queues(Endpoint):
 
     def get(self, request: Request) -> Response:
         """Return the queues."""
-        return Response([queue.shown(show_models) for queue in queries.queues(cast("User", request.user))])
+        return Response(queries.shown(queries.queues(cast("User", request.user)), show_models))
 
 
 class QueueStatus(Endpoint):
