@@ -14,7 +14,6 @@ other work; client, server and database share them.
 import argparse
 import http.client
 import json
-import multiprocessing
 import os
 import secrets
 import socket
@@ -25,9 +24,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -46,9 +45,14 @@ LARGE: Final = 100 * 10**6
 BLOCK: Final = bytes(range(256)) * 2**10
 LOOK_EVERY_SECONDS: Final = 0.05
 PROBE_EVERY_SECONDS: Final = 0.005
-STALLED: Final = 50
+CROWD: Final = 50
 DAWDLING_BYTES: Final = 9_000_000
 CLIENTS: Final = 8
+DETAILS_A_SECOND: Final = 500
+FLAT: Final = 50
+"""MB."""
+HEALTHY: Final = 100
+"""ms."""
 BOUNDARY: Final = "qanat"
 BRACKETS: Final = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
 Headers = dict[str, str]
@@ -298,8 +302,8 @@ def requests(place: Site, *, times: int, portfolio: int, analysis: int, analyses
     ]
 
 
-def one_at_a_time(place: Site, findings: Findings, *, times: int, analyses: int) -> None:
-    """Measure requests of one client."""
+def one_at_a_time(place: Site, findings: Findings, *, times: int, analyses: int) -> tuple[int, int]:
+    """Measure requests of one client; return a portfolio and its analysis to go on with."""
     connection = http.client.HTTPConnection(HOST, place.live.port)
     first = json.loads(ask(connection, Question(name="", path="v2/analyses/?limit=10", times=1), place.headers))[1]
     connection.close()
@@ -315,7 +319,199 @@ def one_at_a_time(place: Site, findings: Findings, *, times: int, analyses: int)
             findings.judge(question.name, cost.median * 1e3, question.seconds * 1e3, "ms")
         if question.queries is not None:
             findings.judge(f"{question.name}: statements", cost.queries, question.queries, "")
-    return
+    return first["portfolio"], first["id"]
+
+
+def a_second(place: Site, findings: Findings, *, path: str, seconds: float) -> None:
+    """Measure how many requests are answered while several clients ask without pause."""
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        clients = [subprocess_of("load", str(place.live.port), place.token, path, str(seconds)) for _ in range(CLIENTS)]
+        server, database = cpu(place.server), cpu(place.postgres)
+        counts = [json.loads(said) for said in pool.map(lambda client: client.communicate()[0], clients)]
+    requests = sum(count["requests"] for count in counts)
+    own = sum(count["cpu"] for count in counts)
+    used = cpu(place.server) - server + cpu(place.postgres) - database + own
+    cores = os.cpu_count() or 1
+    findings.note(f"details: {CLIENTS} clients at once, median", statistics.median(c["median"] for c in counts) * 1e3, "ms")
+    findings.note("details: processor time of all, also the clients', each", used / requests * 1e3, "ms")
+    findings.note(f"details a second that this allows on {cores} free cores", cores * requests / used, "/s")
+    findings.judge("details a second", requests / seconds, DETAILS_A_SECOND, "/s", at_least=True)
+
+
+def load(port: int, token: str, path: str, seconds: float) -> None:
+    """Be a client that asks without pause, as sparing as can be; print what came of it."""
+    request = f"GET /api/{path} HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+    latencies = []
+    with socket.create_connection((HOST, port)) as connection:
+        ends = time.monotonic() + seconds
+        while (begun := time.monotonic()) < ends:
+            connection.sendall(request)
+            answer = connection.recv(2**16)
+            head, _, body = answer.partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200"), answer[:300]
+            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            while len(body) < length:
+                body += connection.recv(2**16)
+            latencies.append(time.monotonic() - begun)
+    said = {"requests": len(latencies), "median": statistics.median(latencies), "cpu": time.process_time()}
+    print(json.dumps(said))
+
+
+def subprocess_of(*command: str) -> "subprocess.Popen[bytes]":
+    """Start this file as another of its parts."""
+    return subprocess.Popen([sys.executable, __file__, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+@contextmanager
+def watched(place: Site) -> Iterator[list[int]]:
+    """Look at the server's memory while the block runs; the list then holds what was seen, in bytes."""
+    seen: list[int] = [place.memory()]
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(LOOK_EVERY_SECONDS):
+            seen.append(place.memory())
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        thread.join()
+
+
+def upload(place: Site, path: str, size: int) -> None:
+    """Send a form with one file of ``size`` bytes."""
+    head = (
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="location.csv"\r\n'
+        "Content-Type: text/csv\r\n\r\n"
+    ).encode()
+    end = f"\r\n--{BOUNDARY}--\r\n".encode()
+    connection = http.client.HTTPConnection(HOST, place.live.port, timeout=600)
+    connection.putrequest("POST", f"/api/{path}")
+    for name, value in {
+        **place.headers,
+        "Content-Type": f"multipart/form-data; boundary={BOUNDARY}",
+        "Content-Length": str(len(head) + size + len(end)),
+    }.items():
+        connection.putheader(name, value)
+    connection.endheaders(head)
+    for start in range(0, size, len(BLOCK)):
+        connection.send(BLOCK[: size - start])
+    connection.send(end)
+    answer = connection.getresponse()
+    assert answer.status == http.client.OK, answer.read()[:500]
+    connection.close()
+
+
+def download(place: Site, path: str) -> int:
+    """Fetch a file and return its size."""
+    connection = http.client.HTTPConnection(HOST, place.live.port, timeout=600)
+    connection.request("GET", f"/api/{path}", headers=place.headers)
+    answer = connection.getresponse()
+    size = 0
+    while piece := answer.read(2**20):
+        size += len(piece)
+    connection.close()
+    return size
+
+
+def files(place: Site, findings: Findings, *, portfolio: int, megabytes: int) -> None:
+    """Measure a middling file up and down, and the server's memory while a large one is on its way."""
+    path = f"v2/portfolios/{portfolio}/location_file/"
+    for what, transfer in (("up", lambda: upload(place, path, LARGE)), ("down", lambda: download(place, path))):
+        walls, used = [], []
+        for _ in range(5):
+            before, begun = cpu(place.server), time.perf_counter()
+            transfer()
+            walls.append(time.perf_counter() - begun)
+            used.append(cpu(place.server) - before)
+        findings.note(f"100 MB {what}", statistics.median(walls), "s")
+        findings.note(f"100 MB {what}: processor time of the server", statistics.median(used), "s")
+    size = megabytes * MEGABYTE
+    with watched(place) as seen:
+        written = written_bytes(place)
+        upload(place, path, size)
+        written = written_bytes(place) - written
+        assert download(place, path) == size
+    findings.note(f"{megabytes} MiB up: written to disk, times its size", written / size, "")
+    findings.note("the server's memory before", seen[0] / MEGABYTE, "MB")
+    findings.judge(f"memory while {megabytes} MiB go up and down", (max(seen) - seen[0]) / MEGABYTE, FLAT, "MB")
+
+
+def written_bytes(place: Site) -> int:
+    """Return how much the server's processes have written."""
+    return sum(process.io_counters().write_bytes for process in place.server)
+
+
+@contextmanager
+def probed(place: Site) -> Iterator[list[float]]:
+    """Ask for the health check again and again while the block runs, from another process; the list then holds times."""
+    prober = subprocess_of("probe", str(place.live.port))
+    assert prober.stdin is not None
+    assert prober.stdout is not None
+    prober.stdout.readline()
+    found: list[float] = []
+    yield found
+    prober.stdin.close()
+    found += json.loads(prober.stdout.read())
+    prober.wait()
+
+
+def probe(port: int) -> None:
+    """Ask for the health check, on a new connection each time, until the standard input ends; print the times."""
+    times: list[float] = []
+    ended = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+    print(flush=True)
+    while not ended.wait(PROBE_EVERY_SECONDS):
+        begun = time.perf_counter()
+        connection = http.client.HTTPConnection(HOST, port, timeout=60)
+        connection.request("GET", "/api/healthcheck/")
+        assert connection.getresponse().read() == b'{"status":"OK"}'
+        connection.close()
+        times.append(time.perf_counter() - begun)
+    print(json.dumps(times))
+
+
+def crowd(place: Site, findings: Findings, *, portfolio: int, seconds: float) -> None:
+    """Measure the health check while many clients come that then read nothing, or dawdle over what they send."""
+    path = f"/api/v2/portfolios/{portfolio}/location_file/"
+    heading = "".join(f"{name}: {value}\r\n" for name, value in {"Host": HOST, **place.headers}.items())
+    form = (
+        f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\nContent-Length: {DAWDLING_BYTES}\r\n\r\n"
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
+    ).encode() + bytes(2 * MEGABYTE)
+    memory = place.memory()
+    with ExitStack() as stack:
+        with probed(place) as arriving:
+            time.sleep(0.5)
+            downloads = [stack.enter_context(begun(place, f"GET {path} HTTP/1.1\r\n{heading}\r\n".encode())) for _ in range(CROWD)]
+            head = f"POST {path} HTTP/1.1\r\n{heading}".encode()
+            uploads = [stack.enter_context(begun(place, head + form)) for _ in range(CROWD)]
+            for connection in downloads:
+                assert connection.recv(12) == b"HTTP/1.1 200"
+            time.sleep(0.5)
+        with probed(place) as waiting:
+            ends = time.monotonic() + seconds
+            while time.monotonic() < ends:
+                for connection in uploads:
+                    connection.sendall(bytes(2**10))
+                time.sleep(0.1)
+        findings.note(f"memory with {2 * CROWD} slow clients: more by", (place.memory() - memory) / MEGABYTE, "MB")
+    for what, times in (("stand", waiting), ("arrive", arriving)):
+        name = f"health check while {CROWD} downloads and {CROWD} uploads {what}"
+        findings.note(f"{name}: median", statistics.median(times) * 1e3, "ms")
+        findings.note(f"{name}: p95", p95(times) * 1e3, "ms")
+        findings.judge(f"{name}: worst", max(times) * 1e3, HEALTHY, "ms")
+
+
+def begun(place: Site, request: bytes) -> socket.socket:
+    """Send a request, or its beginning, and leave it at that."""
+    connection = socket.create_connection((HOST, place.live.port), timeout=60)
+    connection.sendall(request)
+    return connection
 
 
 def main() -> None:
@@ -324,13 +520,36 @@ def main() -> None:
     parser.add_argument("--portfolios", type=int, default=10_000)
     parser.add_argument("--analyses", type=int, default=10_000)
     parser.add_argument("--times", type=int, default=200, help="how often a quick request is made")
+    parser.add_argument("--seconds", type=float, default=10.0, help="how long many clients ask, or dawdle")
+    parser.add_argument("--megabytes", type=int, default=1024, help="the size of the file that goes up and down")
+    parser.add_argument("--save", type=Path, help="add the figures to a file, as a line of JSON")
     options = parser.parse_args()
     findings = Findings()
-    with tempfile.TemporaryDirectory(prefix="qanat-api-") as folder, site(
-        Path(folder), portfolios=options.portfolios, analyses=options.analyses
-    ) as place:
-        one_at_a_time(place, findings, times=options.times, analyses=options.analyses)
+    print(f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}, {PROCESSES} processes of the server")
+    with (
+        tempfile.TemporaryDirectory(prefix="qanat-api-", dir="/var/tmp") as folder,
+        site(Path(folder), portfolios=options.portfolios, analyses=options.analyses) as place,
+    ):
+        portfolio, analysis = one_at_a_time(place, findings, times=options.times, analyses=options.analyses)
+        print()
+        a_second(place, findings, path=f"v2/analyses/{analysis}/", seconds=options.seconds)
+        files(place, findings, portfolio=portfolio, megabytes=options.megabytes)
+        crowd(place, findings, portfolio=portfolio, seconds=options.seconds)
+    if options.save is not None:
+        with options.save.open("a") as lines:
+            lines.write(json.dumps({"load": os.getloadavg()[0], **asdict(findings)}) + "\n")
+    missed = [verdict.what for verdict in findings.verdicts if not verdict.met]
+    print(f"\n{len(findings.verdicts) - len(missed)} of {len(findings.verdicts)} targets met" + "".join(f"; missed: {what}" for what in missed))
 
+
+PARTS: Final = {
+    "load": lambda port, token, path, seconds: load(int(port), token, path, float(seconds)),
+    "probe": lambda port: probe(int(port)),
+}
+"""What this file is in processes of its own."""
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] and sys.argv[1] in PARTS:
+        PARTS[sys.argv[1]](*sys.argv[2:])
+    else:
+        main()
