@@ -14,6 +14,7 @@ from django.db.models import Exists, Model, OuterRef, QuerySet
 
 from qanat.domain import access
 from qanat.domain.access import Actor, GroupsRefused
+from qanat.server.config.prepared import Prepared
 
 __all__ = ["GroupsRefused", "WriteRefused", "actor_of", "groups_for", "may_write", "visible"]
 
@@ -28,12 +29,14 @@ class WriteRefused(Exception):
         super().__init__("You do not have permission to perform this action.")
 
 
+_groups_of_users = Prepared(lambda users: Group.objects.filter(user__in=users).order_by().values_list("pk"))
+
+
 def actor_of(user: User) -> Actor:
     """Return what the rules need to know of a user; the groups are read once in the life of ``user``, a request's."""
     found: Actor | None = user.__dict__.get("_actor")
     if found is None:
-        memberships = User.groups.through._default_manager.filter(user_id=user.pk)  # noqa: SLF001 - documented name
-        groups = frozenset(memberships.values_list("group_id", flat=True))
+        groups = frozenset(group for (group,) in _groups_of_users([user.pk]))
         found = Actor(groups=groups, is_staff=user.is_staff, is_superuser=user.is_superuser)
         user.__dict__["_actor"] = found
     return found

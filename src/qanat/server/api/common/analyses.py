@@ -20,7 +20,7 @@ from qanat.server.api.common.data_files import DataFiles
 from qanat.server.api.common.described import ANY_OBJECT, NUMBER, TEXT, Operation, Parameter, array, nullable, record
 from qanat.server.api.common.documents import DocumentView
 from qanat.server.api.common.files import FileEndpoint
-from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of
+from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of, groups_read
 from qanat.server.api.common.related import Read, beside, listed
 from qanat.server.api.common.showing import Shown
 from qanat.server.files.storage import link_of
@@ -61,7 +61,7 @@ class Analyses(ResourceView):
     groups_through = "portfolio"
     related: ClassVar[Mapping[str, Read]] = {
         "complex_model_data_files": listed(Analysis, "complex_model_data_files"),
-        "groups": listed(Analysis, "portfolio__groups", "portfolio__groups__name"),
+        "groups": groups_read(Analysis, "portfolio__groups"),
         "sub_task_counts": queries.sub_task_counts,
     }
     detail_form: ClassVar[type[Shown]]

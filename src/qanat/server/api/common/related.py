@@ -3,7 +3,9 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from django.db.models import Model
+from django.db.models import Model, QuerySet
+
+from qanat.server.config.prepared import Prepared
 
 Read = Callable[[Collection[int]], Mapping[int, Any]]
 """Returns what hangs on each of the rows with these ids."""
@@ -37,10 +39,15 @@ def listed(table: type[Model], *columns: str) -> Read:
     With one column the lists hold its values, with several tuples. ``portfolio__groups`` is the id of a group.
     """
 
+    def query(pks: Collection[int]) -> QuerySet[Any, Any]:
+        rows = table._default_manager.filter(pk__in=pks)  # noqa: SLF001 - Django's documented name
+        return rows.order_by(columns[0]).values_list("pk", *columns)
+
+    rows = Prepared(query)
+
     def read(pks: Collection[int]) -> dict[int, list[Any]]:
         found: dict[int, list[Any]] = {pk: [] for pk in pks}
-        rows = table._default_manager.filter(pk__in=pks).order_by(columns[0])  # noqa: SLF001 - Django's documented name
-        for pk, *values in rows.values_list("pk", *columns):
+        for pk, *values in rows(pks):
             if values[0] is not None:
                 found[pk].append(tuple(values) if len(values) > 1 else values[0])
         return found

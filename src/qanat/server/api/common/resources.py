@@ -1,6 +1,7 @@
 """The verbs that every resource has: list, create, read, replace, change, delete; and what its sub-routes share."""
 
 from collections.abc import Collection, Mapping
+from functools import cache
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import User
@@ -24,6 +25,12 @@ from qanat.server.api.common.related import Read, Related, beside, listed
 from qanat.server.api.common.showing import Context, Shown
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
+
+
+@cache
+def groups_read(table: type[Model], path: str) -> Read:
+    """Return how to read id and name of the groups of rows, which lie at the end of ``path``."""
+    return listed(table, path, f"{path}__name")
 
 
 def body_of(request: Request) -> dict[str, Any]:
@@ -79,7 +86,7 @@ class ResourceView(Endpoint):
     def groups(self) -> Related:
         """The groups of rows, or of what they inherit them from, by the rows' ids: of each its id and name."""
         path = f"{self.groups_through}__groups" if self.groups_through else "groups"
-        return Related(listed(self.model, path, f"{path}__name"))
+        return Related(groups_read(self.model, path))
 
     def one(self, pk: int) -> Any:  # noqa: ANN401 - a row of self.model
         """Return a row, read once in a request; for a write, refuse one of foreign groups before one that is not there.
