@@ -80,6 +80,10 @@ FILE_UPLOAD_TEMP_DIR = QANAT.upload_dir
 FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True)
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
 AUTHENTICATION_BACKENDS = ["qanat.server.accounts.backends.Passwords"]
+PASSWORD_HASHERS = [
+    "qanat.server.accounts.passwords.Argon2id",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",  # of accounts from before; kept anew when they log in
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
