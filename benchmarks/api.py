@@ -28,18 +28,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 import psutil
 import psycopg
-USER: Final = "analyst"
 from losses import MEGABYTE, ROOT, share_of_memory
 
 sys.path.insert(0, str(ROOT))
 from tests import live_server, postgres
 
 HOST: Final = live_server.HOST
+USER: Final = "analyst"
 PROCESSES: Final = 2
 LARGE: Final = 100 * 10**6
 BLOCK: Final = bytes(range(256)) * 2**10
@@ -154,9 +154,7 @@ class Findings:
         verdict = Verdict(what=what, value=value, target=target, unit=unit, at_least=at_least)
         self.verdicts.append(verdict)
         bound = "at least" if at_least else "at most"
-        print(
-            f"  {what:58} {value:9.1f} {unit:4} {bound} {target:g}: {'met' if verdict.met else 'MISSED'}", flush=True
-        )
+        print(f"  {what:58} {value:9.1f} {unit:4} {bound} {target:g}: {'met' if verdict.met else 'MISSED'}", flush=True)
 
     def note(self, what: str, value: float, unit: str) -> None:
         """Note a figure without a target, and print it."""
@@ -264,13 +262,11 @@ def queries(place: Site, run: Callable[[], object]) -> int:
     return min(counts)
 
 
-def requests(place: Site, *, times: int, portfolio: int, analysis: int, analyses: int) -> list[Question]:
+def requests(*, times: int, portfolio: int, analysis: int) -> list[Question]:
     """Return what is asked one at a time."""
     credentials = {"username": USER, "password": os.environ["QANAT_BENCHMARK_PASSWORD"]}
     created = {"name": "created", "portfolio": portfolio, "model": 1}
     few = max(2, times // 40)
-    all_of = f"{analyses:,}"
-    del place
     return [
         Question(name="health check", path="healthcheck/", times=times),
         Question(name="V2 analyses, all", path="v2/analyses/", times=few, seconds=3, queries=12),
@@ -302,14 +298,14 @@ def requests(place: Site, *, times: int, portfolio: int, analysis: int, analyses
     ]
 
 
-def one_at_a_time(place: Site, findings: Findings, *, times: int, analyses: int) -> tuple[int, int]:
+def one_at_a_time(place: Site, findings: Findings, *, times: int) -> tuple[int, int]:
     """Measure requests of one client; return a portfolio and its analysis to go on with."""
     connection = http.client.HTTPConnection(HOST, place.live.port)
     first = json.loads(ask(connection, Question(name="", path="v2/analyses/?limit=10", times=1), place.headers))[1]
     connection.close()
     heads = " ".join(f"{head:>10}" for head in ("median ms", "p95 ms", "server ms", "database ms"))
     print(f"\n  {'request':40} {heads}  queries")
-    asked = requests(place, times=times, portfolio=first["portfolio"], analysis=first["id"], analyses=analyses)
+    asked = requests(times=times, portfolio=first["portfolio"], analysis=first["id"])
     for question in asked:
         measured(place, question, findings)
     print()
@@ -332,7 +328,9 @@ def a_second(place: Site, findings: Findings, *, path: str, seconds: float) -> N
     own = sum(count["cpu"] for count in counts)
     used = cpu(place.server) - server + cpu(place.postgres) - database + own
     cores = os.cpu_count() or 1
-    findings.note(f"details: {CLIENTS} clients at once, median", statistics.median(c["median"] for c in counts) * 1e3, "ms")
+    findings.note(
+        f"details: {CLIENTS} clients at once, median", statistics.median(c["median"] for c in counts) * 1e3, "ms"
+    )
     findings.note("details: processor time of all, also the clients', each", used / requests * 1e3, "ms")
     findings.note(f"details a second that this allows on {cores} free cores", cores * requests / used, "/s")
     findings.judge("details a second", requests / seconds, DETAILS_A_SECOND, "/s", at_least=True)
@@ -447,7 +445,7 @@ def written_bytes(place: Site) -> int:
 
 @contextmanager
 def probed(place: Site) -> Iterator[list[float]]:
-    """Ask for the health check again and again while the block runs, from another process; the list then holds times."""
+    """Ask for the health check all the while, from another process; afterwards the list holds how long it took."""
     prober = subprocess_of("probe", str(place.live.port))
     assert prober.stdin is not None
     assert prober.stdout is not None
@@ -487,7 +485,10 @@ def crowd(place: Site, findings: Findings, *, portfolio: int, seconds: float) ->
     with ExitStack() as stack:
         with probed(place) as arriving:
             time.sleep(0.5)
-            downloads = [stack.enter_context(begun(place, f"GET {path} HTTP/1.1\r\n{heading}\r\n".encode())) for _ in range(CROWD)]
+            downloads = [
+                stack.enter_context(begun(place, f"GET {path} HTTP/1.1\r\n{heading}\r\n".encode()))
+                for _ in range(CROWD)
+            ]
             head = f"POST {path} HTTP/1.1\r\n{heading}".encode()
             uploads = [stack.enter_context(begun(place, head + form)) for _ in range(CROWD)]
             for connection in downloads:
@@ -530,7 +531,7 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="qanat-api-", dir="/var/tmp") as folder,
         site(Path(folder), portfolios=options.portfolios, analyses=options.analyses) as place,
     ):
-        portfolio, analysis = one_at_a_time(place, findings, times=options.times, analyses=options.analyses)
+        portfolio, analysis = one_at_a_time(place, findings, times=options.times)
         print()
         a_second(place, findings, path=f"v2/analyses/{analysis}/", seconds=options.seconds)
         files(place, findings, portfolio=portfolio, megabytes=options.megabytes)
@@ -539,7 +540,10 @@ def main() -> None:
         with options.save.open("a") as lines:
             lines.write(json.dumps({"load": os.getloadavg()[0], **asdict(findings)}) + "\n")
     missed = [verdict.what for verdict in findings.verdicts if not verdict.met]
-    print(f"\n{len(findings.verdicts) - len(missed)} of {len(findings.verdicts)} targets met" + "".join(f"; missed: {what}" for what in missed))
+    print(
+        f"\n{len(findings.verdicts) - len(missed)} of {len(findings.verdicts)} targets met"
+        + "".join(f"; missed: {what}" for what in missed)
+    )
 
 
 PARTS: Final = {

@@ -92,9 +92,7 @@ def portfolios(count: int, *, creator: User) -> list[Portfolio]:
     for field in OED_FILES:
         owners = rows if field in {"location_file", "accounts_file"} else rows[::4]
         # As many objects as are listed would take the benchmark longer than all it measures.
-        found = files_of(
-            len(owners), suffix=".csv", kind="text/csv", creator=creator, objects=field == "location_file"
-        )
+        found = files_of(len(owners), suffix=".csv", kind="text/csv", creator=creator, objects=field == "location_file")
         for row, file in zip(owners, found, strict=True):
             setattr(row, field, file)
     return Portfolio.objects.bulk_create(rows, batch_size=BATCH)
@@ -138,7 +136,12 @@ def analyses(
     for field, owning, suffix, kind in (
         ("settings_file", rows, ".json", "application/json"),
         *((field, ran, ".csv", "text/csv") for field in INPUT_FIELDS[:-1]),
-        ("output_file", [row for row in ran if row.status == AnalysisStatus.RUN_COMPLETED], ".tar.gz", "application/gzip"),
+        (
+            "output_file",
+            [row for row in ran if row.status == AnalysisStatus.RUN_COMPLETED],
+            ".tar.gz",
+            "application/gzip",
+        ),
         ("run_log_file", [row for row in ran if row.status != AnalysisStatus.READY], ".tar.gz", "application/gzip"),
     ):
         found = files_of(len(owning), suffix=suffix, kind=kind, creator=creator, objects=False)

@@ -36,7 +36,8 @@ def server(*, durable: bool = False) -> Iterator[str]:
     data = root / "data"
     try:
         _run([*prefix, str(folder / "initdb"), "-D", str(data), "-U", "qanat", "--auth=trust", "--no-sync"], cwd=root)
-        options = f"-c listen_addresses='' -c unix_socket_directories={root} -c fsync={'on' if durable else 'off'} -c max_connections=60"
+        fsync = "on" if durable else "off"
+        options = f"-c listen_addresses='' -c unix_socket_directories={root} -c fsync={fsync} -c max_connections=60"
         log = root / "log"
         start = [str(folder / "pg_ctl"), "-D", str(data), "-w", "-o", options, "-l", str(log)]
         _run([*prefix, *start, "start"], cwd=root)

@@ -4,13 +4,14 @@ import errno
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from qanat.storage.pieces import pieces
+from qanat.storage.pieces import part_of, pieces
 from qanat.storage.port import ObjectMissing, StorageFull, StorageUnavailable, checked
 
 UNFINISHED: Final = ".unfinished-"
@@ -38,6 +39,20 @@ class LocalStorage:
         """Write to a temporary file beside the target and rename it: nobody sees half an object."""
         with self._new_file(self._path(key)) as stream:
             return sum(stream.write(chunk) for chunk in _as_sent(chunks))
+
+    def take(self, key: str, file: BinaryIO, *, size: int) -> int:
+        """Give the file a name here, which costs nothing; copy it where that cannot be."""
+        target = self._path(key)
+        temporary = target.with_name(f"{UNFINISHED}{uuid.uuid4().hex}")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.link(f"/proc/self/fd/{file.fileno()}", temporary)
+        except OSError:  # It lies in another file system, has a name already, or the system has no such links.
+            return self.write(key, part_of(file, size))
+        with self._finished(temporary, target):
+            os.ftruncate(file.fileno(), size)
+            os.fsync(file.fileno())
+        return size
 
     def open(self, key: str) -> BinaryIO:
         """Open the file."""
@@ -117,15 +132,29 @@ class LocalStorage:
     @contextmanager
     def _new_file(self, target: Path) -> Iterator[BinaryIO]:
         """Lend a temporary file, which then becomes the target; it is removed where anything goes wrong."""
-        temporary: Path | None = None
-        try:
+        with self._storing():
             target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=target.parent, prefix=UNFINISHED, delete=False) as stream:
-                temporary = Path(stream.name)
-                yield stream  # type: ignore[misc]
-                stream.flush()
-                os.fsync(stream.fileno())  # A row that is committed must not outlive the bytes that it names.
-            temporary.replace(target)
+            stream = tempfile.NamedTemporaryFile(dir=target.parent, prefix=UNFINISHED, delete=False)
+        with self._finished(Path(stream.name), target), stream:
+            yield stream  # type: ignore[misc]
+            stream.flush()
+            os.fsync(stream.fileno())  # A row that is committed must not outlive the bytes that it names.
+
+    @contextmanager
+    def _finished(self, temporary: Path, target: Path) -> Iterator[None]:
+        """Rename a temporary file to its target; it is removed where anything goes wrong."""
+        try:
+            with self._storing():
+                yield
+                temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    @contextmanager
+    def _storing(self) -> Iterator[None]:
+        """Say what an error of the file system means here."""
+        try:
+            yield
         except _SenderFailed as failed:
             raise failed.error from None
         except OSError as error:
@@ -134,9 +163,6 @@ class LocalStorage:
                 raise StorageFull(message) from error
             message = f"{self.root} could not be written: {error.strerror}."
             raise StorageUnavailable(message) from error
-        finally:
-            if temporary is not None:
-                temporary.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
         return self.root / os.fspath(checked(key))

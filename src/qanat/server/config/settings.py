@@ -78,7 +78,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 2**20
 # Not among the system's temporary files, which may lie in memory.
 FILE_UPLOAD_TEMP_DIR = QANAT.upload_dir
 FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True)
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["qanat.server.api.common.uploads.UploadHandler"]
 AUTHENTICATION_BACKENDS = ["qanat.server.accounts.backends.Passwords"]
 PASSWORD_HASHERS = [
     "qanat.server.accounts.passwords.Argon2id",

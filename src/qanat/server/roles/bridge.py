@@ -7,14 +7,15 @@ as easily as for one. The threads stay the same, so that each keeps its connecti
 
 import asyncio
 import sys
-import tempfile
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import unquote_to_bytes
+
+from qanat.server.roles.body import SMALL_BODY, Body
 
 Environ = dict[str, Any]
 Message = MutableMapping[str, Any]
@@ -22,8 +23,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
-SMALL_BODY: Final = 2**18
-"""A body of this size is kept in memory, and taken before anybody has asked whose it is."""
 WITHOUT_LENGTH: Final = {204, 304}
 BLOCK_BYTES: Final = 2**17
 """A body is written to disk, and an answer read from it, in blocks of about this size."""
@@ -31,6 +30,9 @@ BLOCK_BYTES: Final = 2**17
 
 class Doorkeeper(Protocol):
     """Who says, from the headers alone, whether a large body is worth taking."""
+
+    def is_urgent(self, environ: Environ) -> bool:
+        """Return whether the request must not wait until others are answered; it needs no database."""
 
     def longest_body(self, environ: Environ) -> int:
         """Return how many bytes the body of this request may have."""
@@ -62,18 +64,20 @@ class Bridge:
     """A body of which nothing has come for so long is given up."""
     _requests: ThreadPoolExecutor = field(init=False)
     _files: ThreadPoolExecutor = field(init=False)
+    _urgent: ThreadPoolExecutor = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the threads; they start when they are needed."""
         self._requests = ThreadPoolExecutor(self.threads, thread_name_prefix="request")
         self._files = ThreadPoolExecutor(self.file_threads, thread_name_prefix="file")
+        self._urgent = ThreadPoolExecutor(1, thread_name_prefix="urgent")
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
         environ = environ_of(scope)
         loop = asyncio.get_running_loop()
-        # Nobody else can see it, and it is gone when the process is.
-        with tempfile.SpooledTemporaryFile(max_size=SMALL_BODY, dir=str(self.folder)) as body:
+        urgent = self.doorkeeper.is_urgent(environ)
+        with Body(self.folder, environ.get("CONTENT_TYPE", "")) as body:
             try:
                 refused = await self._take_body(environ, receive, body)
             except _Gone:
@@ -81,13 +85,12 @@ class Bridge:
             if refused is not None:
                 await _send_answer(refused, send)
                 return
-            body.seek(0)
-            environ["wsgi.input"] = body
+            environ |= body.as_input()
             run = _Run(self.application, environ)
-            await loop.run_in_executor(self._requests, run.start)
+            await loop.run_in_executor(self._urgent if urgent else self._requests, run.start)
         await self._send(run, receive, send)
 
-    async def _take_body(self, environ: Environ, receive: Receive, body: IO[bytes]) -> Answer | None:
+    async def _take_body(self, environ: Environ, receive: Receive, body: Body) -> Answer | None:
         """Take the whole body; return the answer to send instead of the application's where it is not wanted.
 
         What is refused is still read to its end, or the client, busy sending, would not hear why.
@@ -100,7 +103,7 @@ class Bridge:
         announced = int(environ.get("CONTENT_LENGTH") or 0)
         refused = _too_long(limit) if announced > limit else None
         admitted = False
-        size = written = 0
+        size = 0
         pending = bytearray()
         more = True
         while more:
@@ -117,11 +120,10 @@ class Bridge:
                 pending.clear()
             elif len(pending) >= BLOCK_BYTES or not more:
                 block, pending = bytes(pending), bytearray()
-                if written + len(block) <= SMALL_BODY:
+                if body.in_memory(len(block)):
                     body.write(block)
                 else:
                     await loop.run_in_executor(self._files, body.write, block)
-                written += len(block)
         environ["CONTENT_LENGTH"] = str(size)
         return refused
 

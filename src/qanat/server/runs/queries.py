@@ -55,9 +55,7 @@ _states = Prepared(
     )
 )
 _errors = Prepared(
-    lambda runs: (
-        Step.objects.filter(run_id__in=runs, state__in=IN_ERROR).order_by("pk").values_list("run_id", "pk")
-    )
+    lambda runs: Step.objects.filter(run_id__in=runs, state__in=IN_ERROR).order_by("pk").values_list("run_id", "pk")
 )
 
 

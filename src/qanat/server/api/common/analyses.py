@@ -20,8 +20,8 @@ from qanat.server.api.common.data_files import DataFiles
 from qanat.server.api.common.described import ANY_OBJECT, NUMBER, TEXT, Operation, Parameter, array, nullable, record
 from qanat.server.api.common.documents import DocumentView
 from qanat.server.api.common.files import FileEndpoint
-from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of, groups_read
 from qanat.server.api.common.related import Read, beside, listed
+from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of, groups_read
 from qanat.server.api.common.showing import Shown
 from qanat.server.files.storage import link_of
 from qanat.server.portfolios.models import Portfolio

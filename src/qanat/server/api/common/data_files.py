@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from qanat.server.api.common import filters
 from qanat.server.api.common.files import FileEndpoint
-from qanat.server.api.common.resources import DetailView, ListView, ResourceView, groups_read
 from qanat.server.api.common.related import Read
+from qanat.server.api.common.resources import DetailView, ListView, ResourceView, groups_read
 from qanat.server.data_files.models import DataFile
 from qanat.server.data_files.operations import attach_content, delete_data_file
 

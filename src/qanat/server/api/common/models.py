@@ -14,8 +14,8 @@ from qanat.server.api.common.data_files import DataFiles
 from qanat.server.api.common.described import TEXT, Operation, nullable, record
 from qanat.server.api.common.documents import DocumentView
 from qanat.server.api.common.forms import IDENTITY
-from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of, groups_read
 from qanat.server.api.common.related import Read, beside, listed
+from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of, groups_read
 from qanat.server.api.common.showing import Shown
 from qanat.server.files.storage import link_of
 from qanat.server.risk_models.models import RiskModel

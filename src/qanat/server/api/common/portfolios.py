@@ -16,8 +16,8 @@ from qanat.server.api.common.analyses import Analyses, start
 from qanat.server.api.common.described import BYTES, DOWNLOAD, MULTIPART, NUMBER, TEXT, Operation, nullable, record
 from qanat.server.api.common.files import FileEndpoint, FileView
 from qanat.server.api.common.parsers import JSONParser
-from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of, groups_read
 from qanat.server.api.common.related import Read, beside
+from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of, groups_read
 from qanat.server.api.common.showing import Shown
 from qanat.server.files.storage import key_of, link_of
 from qanat.server.portfolios.models import FILES, OED_FILES, Portfolio

@@ -21,6 +21,7 @@ from qanat.server.runs.models import Step
 
 IN_QUEUE = (SubTaskStatus.PENDING, SubTaskStatus.QUEUED, SubTaskStatus.STARTED)
 
+
 class PortfolioItem(forms.GroupedForm, forms.PortfolioForm):
     """A portfolio in a list."""
 

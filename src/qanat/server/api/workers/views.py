@@ -1,6 +1,7 @@
 """The workers' endpoints: translate in, one call of the engine, translate out."""
 
 import mimetypes
+import os
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -18,6 +19,7 @@ from rest_framework.response import Response
 from qanat.contract.statuses import FailureClass
 from qanat.contract.worker_protocol import HelloAnswer, InputFile, OutputFile, StepSpec
 from qanat.server.api.common.policy import Endpoint
+from qanat.server.api.common.uploads import body_on_disk
 from qanat.server.api.workers.serializers import (
     ClaimFields,
     CommitFields,
@@ -162,7 +164,11 @@ class Output(StepView):
         filename = PurePath(request.query_params.get("filename", label)).name
         suffix = "".join(PurePath(filename).suffixes[-2:])
         key = f"{claims.attempt_prefix(step)}/{uuid.uuid4().hex}{suffix}"
-        size = storage().write(key, _blocks(cast("IO[bytes]", request.data)))
+        body = body_on_disk(request)
+        if body is None:
+            size = storage().write(key, _blocks(cast("IO[bytes]", request.data)))
+        else:
+            size = storage().take(key, body, size=os.fstat(body.fileno()).st_size)
         content_type = CONTENT_TYPES.get(PurePath(filename).suffix) or mimetypes.guess_type(filename)[0]
         return Response(
             OutputFile(

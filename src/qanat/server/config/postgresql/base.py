@@ -13,7 +13,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """Django's, but for that."""
 
     def is_usable(self) -> bool:
-        """Return whether the connection is as quiet as it was left; what has come meanwhile is looked into by a query."""
+        """Return whether the connection is as quiet as it was left; if not, ask over it."""
         if self.connection is None or self.connection.closed:
             return False
         socket = select.poll()
