@@ -482,6 +482,8 @@ def crowd(place: Site, findings: Findings, *, portfolio: int, seconds: float) ->
         f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
     ).encode() + bytes(2 * MEGABYTE)
     memory = place.memory()
+    with probed(place) as alone:
+        time.sleep(seconds)
     with ExitStack() as stack:
         with probed(place) as arriving:
             time.sleep(0.5)
@@ -501,6 +503,8 @@ def crowd(place: Site, findings: Findings, *, portfolio: int, seconds: float) ->
                     connection.sendall(bytes(2**10))
                 time.sleep(0.1)
         findings.note(f"memory with {2 * CROWD} slow clients: more by", (place.memory() - memory) / MEGABYTE, "MB")
+    findings.note("health check, alone: p95", p95(alone) * 1e3, "ms")
+    findings.note("health check, alone: worst", max(alone) * 1e3, "ms")
     for what, times in (("stand", waiting), ("arrive", arriving)):
         name = f"health check while {CROWD} downloads and {CROWD} uploads {what}"
         findings.note(f"{name}: median", statistics.median(times) * 1e3, "ms")

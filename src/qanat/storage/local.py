@@ -43,13 +43,13 @@ class LocalStorage:
     def take(self, key: str, file: BinaryIO, *, size: int) -> int:
         """Give the file a name here, which costs nothing; copy it where that cannot be."""
         target = self._path(key)
-        temporary = target.with_name(f"{UNFINISHED}{uuid.uuid4().hex}")
+        temporary = self._temporary(target)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            os.link(f"/proc/self/fd/{file.fileno()}", temporary)
+            _name(file, temporary)
         except OSError:  # It lies in another file system, has a name already, or the system has no such links.
             return self.write(key, part_of(file, size))
-        with self._finished(temporary, target):
+        with self._storing(), _becoming(temporary, target):
             os.ftruncate(file.fileno(), size)
             os.fsync(file.fileno())
         return size
@@ -69,9 +69,9 @@ class LocalStorage:
         """Give the file a second name, which costs nothing as it never changes; copy it where that cannot be."""
         path = self._path(source)
         size = self.size(source)
-        with self._new_file(self._path(target)) as stream:
-            temporary = Path(stream.name)
-            temporary.unlink()
+        temporary = self._temporary(self._path(target))
+        with self._storing(), _becoming(temporary, self._path(target)):
+            temporary.parent.mkdir(parents=True, exist_ok=True)
             try:
                 os.link(path, temporary)
             except FileNotFoundError:
@@ -129,26 +129,22 @@ class LocalStorage:
         """Return the file's path."""
         return self._path(key)
 
+    @staticmethod
+    def _temporary(target: Path) -> Path:
+        return target.with_name(f"{UNFINISHED}{uuid.uuid4().hex}")
+
     @contextmanager
     def _new_file(self, target: Path) -> Iterator[BinaryIO]:
         """Lend a temporary file, which then becomes the target; it is removed where anything goes wrong."""
         with self._storing():
             target.parent.mkdir(parents=True, exist_ok=True)
-            stream = tempfile.NamedTemporaryFile(dir=target.parent, prefix=UNFINISHED, delete=False)
-        with self._finished(Path(stream.name), target), stream:
-            yield stream  # type: ignore[misc]
-            stream.flush()
-            os.fsync(stream.fileno())  # A row that is committed must not outlive the bytes that it names.
-
-    @contextmanager
-    def _finished(self, temporary: Path, target: Path) -> Iterator[None]:
-        """Rename a temporary file to its target; it is removed where anything goes wrong."""
-        try:
-            with self._storing():
-                yield
-                temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+            with (
+                tempfile.NamedTemporaryFile(dir=target.parent, prefix=UNFINISHED, delete=False) as stream,
+                _becoming(Path(stream.name), target),
+            ):
+                yield stream  # type: ignore[misc]
+                stream.flush()
+                os.fsync(stream.fileno())  # A row that is committed must not outlive the bytes that it names.
 
     @contextmanager
     def _storing(self) -> Iterator[None]:
@@ -166,6 +162,26 @@ class LocalStorage:
 
     def _path(self, key: str) -> Path:
         return self.root / os.fspath(checked(key))
+
+
+@contextmanager
+def _becoming(temporary: Path, target: Path) -> Iterator[None]:
+    """Rename a temporary file to its target; remove it where anything goes wrong."""
+    try:
+        yield
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _name(file: BinaryIO, path: Path) -> None:
+    """Give an open file, which may have no name, one; raise OSError where that cannot be."""
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        # With a folder Python asks the system call that follows links, as those in /proc must be.
+        os.link(f"/proc/self/fd/{file.fileno()}", path.name, dst_dir_fd=folder)
+    finally:
+        os.close(folder)
 
 
 def _as_sent(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -48,9 +48,11 @@ class Body:
             return
         if self._file is None:
             self._file = _nameless(self._folder)
-            end = heading(bytes(self._start + block[:LONGEST_HEADING]), self._content_type)
-            whole = self._start + block
-            self._start, block = whole[:end], bytes(whole[end:])
+            if not self._start:
+                self._start, block = bytearray(block[:LONGEST_HEADING]), block[LONGEST_HEADING:]
+            end = heading(bytes(self._start[:LONGEST_HEADING]), self._content_type)
+            _write_all(self._file, bytes(self._start[end:]))
+            self._start = self._start[:end]
         _write_all(self._file, block)
 
     def as_input(self) -> dict[str, Any]:

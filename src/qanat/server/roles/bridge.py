@@ -129,7 +129,8 @@ class Bridge:
 
     async def _next(self, receive: Receive) -> Message:
         try:
-            message = await asyncio.wait_for(receive(), self.idle_seconds)
+            async with asyncio.timeout(self.idle_seconds):
+                message = await receive()
         except TimeoutError:
             raise _Gone from None
         if message["type"] == "http.disconnect":
