@@ -31,7 +31,8 @@ class Prepared:
         [found] = ids
         with connection.cursor() as cursor:
             cursor.execute(sql, [found if parameter == HOLE else parameter for parameter in parameters])
-            return cursor.fetchall()
+            rows: list[Row] = cursor.fetchall()
+            return rows
 
     @cached_property
     def _written(self) -> tuple[str, tuple[Any, ...]]:

@@ -22,7 +22,7 @@ from qanat.server.api.common.described import DELETED, Operation
 from qanat.server.api.common.links import links
 from qanat.server.api.common.policy import BY_GROUPS, Endpoint
 from qanat.server.api.common.related import Read, Related, beside, listed
-from qanat.server.api.common.showing import Context, Shown
+from qanat.server.api.common.showing import Shown
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
 
@@ -139,7 +139,7 @@ class ResourceView(Endpoint):
         """Say what each method takes and gives."""
         raise NotImplementedError
 
-    def context(self, rows: Collection[Any] = ()) -> Context:
+    def context(self, rows: Collection[Any] = ()) -> dict[str, Any]:
         """Return what forms need to know besides the row, or besides each of ``rows``."""
         return {
             "request": self.request,

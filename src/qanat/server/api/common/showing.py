@@ -5,7 +5,7 @@ value is had. That was nine tenths of the time of a long list, and half of that 
 """
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from operator import attrgetter
 from typing import Any, Final
@@ -14,7 +14,7 @@ from rest_framework import serializers
 
 from qanat.server.api.common.described import Json
 
-Context = dict[str, Any]
+Context = Mapping[str, Any]
 Read = Callable[[Any, Context], Any]
 """Returns what is shown of a row; ``context`` is what the view says of the request."""
 

@@ -5,10 +5,16 @@ is not written a second time.
 """
 
 import os
-from typing import IO, Any, BinaryIO, Final, cast
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler
+
+# The stubs' class takes a parameter, Django's own none.
+if TYPE_CHECKING:
+    Uploaded = UploadedFile[bytes]
+else:
+    Uploaded = UploadedFile
 
 BODY_FILE: Final = "qanat.body_file"
 """In the environment of a request: the file that holds its body, or what comes after the heading of a form's file."""
@@ -21,7 +27,7 @@ def body_on_disk(request: Any) -> BinaryIO | None:  # noqa: ANN401 - Django's or
     return cast("BinaryIO | None", request.META.get(BODY_FILE))
 
 
-class FileOnDisk(UploadedFile):
+class FileOnDisk(Uploaded):
     """An uploaded file that is the beginning of the file that holds the body."""
 
     def on_disk(self) -> BinaryIO:
@@ -58,7 +64,7 @@ class UploadHandler(FileUploadHandler):
         if self._own is not None:
             self._own.write(raw_data)
 
-    def file_complete(self, file_size: int) -> UploadedFile:
+    def file_complete(self, file_size: int) -> Uploaded:
         """Return the file."""
         if file_size and self._own is None:
             body, self._body = self._body, None  # of several files it is the first
@@ -80,4 +86,4 @@ class UploadHandler(FileUploadHandler):
         return self._body is not None and os.pread(self._body.fileno(), len(piece), start) == piece
 
     def _new(self) -> TemporaryUploadedFile:
-        return TemporaryUploadedFile(self.file_name, self.content_type, 0, self.charset, self.content_type_extra)
+        return TemporaryUploadedFile(str(self.file_name), self.content_type, 0, self.charset, self.content_type_extra)
