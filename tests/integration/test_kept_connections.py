@@ -10,7 +10,7 @@ from tests.live_server import serving
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 END_ALL = """
-SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+SELECT count(pg_terminate_backend(pid, 60000)) FROM pg_stat_activity
 WHERE pid <> pg_backend_pid() AND datname = current_database()
 """
 

@@ -16,6 +16,20 @@ HOLE: Final = -1_234_567_891
 Row = tuple[Any, ...]
 
 
+FEW: Final = 500
+
+
+def among(column: str, ids: Collection[int]) -> dict[str, Any]:
+    """Return the filter that keeps what belongs to some ids, and perhaps to others between them.
+
+    Of a long list it takes the database and its driver longer to write and read the numbers than the rows. So where
+    nearly all of a range are asked for, all of it is; whoever reads the rows leaves out what they did not ask for.
+    """
+    if len(ids) > FEW and max(ids) - min(ids) < 2 * len(ids):
+        return {f"{column}__gte": min(ids), f"{column}__lte": max(ids)}
+    return {f"{column}__in": ids}
+
+
 class Prepared:
     """Reads plain columns, whole numbers and text, of what belongs to some ids."""
 

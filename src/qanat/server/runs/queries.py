@@ -9,7 +9,7 @@ from django.db.models import Count, Max, QuerySet
 
 from qanat.contract.statuses import RunMode, StepState, SubTaskStatus
 from qanat.domain.step_state import SHOWN_AS
-from qanat.server.config.prepared import Prepared
+from qanat.server.config.prepared import Prepared, among
 from qanat.server.runs.models import Run, Step
 
 IN_ERROR: Final = tuple(state for state, shown in SHOWN_AS.items() if shown is SubTaskStatus.ERROR)
@@ -46,12 +46,15 @@ def sub_tasks(analysis_id: int) -> QuerySet[Step]:
 
 _runs = Prepared(
     lambda analyses: (
-        Run.objects.filter(analysis_id__in=analyses).order_by("pk").values_list("analysis_id", "pk", "mode")
+        Run.objects.filter(**among("analysis_id", analyses)).order_by("pk").values_list("analysis_id", "pk", "mode")
     )
 )
 _states = Prepared(
     lambda runs: (
-        Step.objects.filter(run_id__in=runs).order_by().values_list("run_id", "state").annotate(steps=Count("pk"))
+        Step.objects.filter(**among("run_id", runs))
+        .order_by()
+        .values_list("run_id", "state")
+        .annotate(steps=Count("pk"))
     )
 )
 _errors = Prepared(
@@ -63,11 +66,16 @@ def sub_task_counts(analysis_ids: Collection[int]) -> dict[int, SubTaskCounts]:
     """Return the counts for each analysis, in two queries; a third names the sub-tasks that ended in error, if any."""
     counts = {analysis_id: SubTaskCounts() for analysis_id in analysis_ids}
     latest = {analysis_id: (run_id, mode) for analysis_id, run_id, mode in _runs(analysis_ids)}
-    shown = {run_id: counts[analysis_id] for analysis_id, (run_id, mode) in latest.items() if mode == RunMode.V2}
+    shown = {
+        run_id: counts[analysis_id]
+        for analysis_id, (run_id, mode) in latest.items()
+        if mode == RunMode.V2 and analysis_id in counts
+    }
     if not shown:
         return counts
     for run_id, state, many in _states(shown.keys()):
-        shown[run_id].by_status[SHOWN_AS[StepState(state)]] += many
+        if run_id in shown:
+            shown[run_id].by_status[SHOWN_AS[StepState(state)]] += many
     if failed := [run_id for run_id, found in shown.items() if found.by_status[SubTaskStatus.ERROR]]:
         for run_id, step_id in _errors(failed):
             shown[run_id].error_ids.append(step_id)

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db.models import Model, QuerySet
 
-from qanat.server.config.prepared import Prepared
+from qanat.server.config.prepared import Prepared, among
 
 Read = Callable[[Collection[int]], Mapping[int, Any]]
 """Returns what hangs on each of the rows with these ids."""
@@ -40,7 +40,7 @@ def listed(table: type[Model], *columns: str) -> Read:
     """
 
     def query(pks: Collection[int]) -> QuerySet[Any, Any]:
-        rows = table._default_manager.filter(pk__in=pks)  # noqa: SLF001 - Django's documented name
+        rows = table._default_manager.filter(**among("pk", pks))  # noqa: SLF001 - Django's documented name
         return rows.order_by(columns[0]).values_list("pk", *columns)
 
     rows = Prepared(query)
@@ -48,7 +48,7 @@ def listed(table: type[Model], *columns: str) -> Read:
     def read(pks: Collection[int]) -> dict[int, list[Any]]:
         found: dict[int, list[Any]] = {pk: [] for pk in pks}
         for pk, *values in rows(pks):
-            if values[0] is not None:
+            if values[0] is not None and pk in found:
                 found[pk].append(tuple(values) if len(values) > 1 else values[0])
         return found
 
