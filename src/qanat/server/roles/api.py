@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import io
 import resource
 import signal
@@ -11,6 +12,7 @@ from typing import Any, Final
 
 import uvicorn
 from django.conf import settings
+from django.urls import resolve
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
@@ -89,6 +91,7 @@ class ApiProcess(Worker):  # type: ignore[misc]
         """Serve until told to stop."""
         _use_all_descriptors()
         sys.setswitchinterval(SWITCH_SECONDS)
+        _forget_what_stays()
         config = uvicorn.Config(
             self.wsgi,
             interface="asgi3",
@@ -150,6 +153,13 @@ class ApiServer(BaseApplication):  # type: ignore[misc]
         folder = Path(settings.FILE_UPLOAD_TEMP_DIR)
         folder.mkdir(parents=True, exist_ok=True)
         return Bridge(application, Doorkeeper(), folder=folder, threads=settings.QANAT.api_threads)
+
+
+def _forget_what_stays() -> None:
+    """Keep the garbage collector from looking through all modules again and again: everything waits while it does."""
+    resolve("/api/healthcheck/")  # it imports all routes, and with them all views and forms
+    gc.collect()
+    gc.freeze()
 
 
 def _use_all_descriptors() -> None:
