@@ -64,12 +64,15 @@ class Bridge:
     """A body of which nothing has come for so long is given up."""
     _requests: ThreadPoolExecutor = field(init=False)
     _files: ThreadPoolExecutor = field(init=False)
+    _door: ThreadPoolExecutor = field(init=False)
     _urgent: ThreadPoolExecutor = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the threads; they start when they are needed."""
         self._requests = ThreadPoolExecutor(self.threads, thread_name_prefix="request")
         self._files = ThreadPoolExecutor(self.file_threads, thread_name_prefix="file")
+        # Many may come at once, and they must not take all of the processor from those who are inside.
+        self._door = ThreadPoolExecutor(1, thread_name_prefix="door")
         self._urgent = ThreadPoolExecutor(1, thread_name_prefix="urgent")
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -114,7 +117,7 @@ class Bridge:
             if refused is None and size > limit:
                 refused = _too_long(limit)
             if refused is None and not admitted and max(announced, size) > SMALL_BODY:
-                refused = await loop.run_in_executor(self._requests, self.doorkeeper.refusal, environ)
+                refused = await loop.run_in_executor(self._door, self.doorkeeper.refusal, environ)
                 admitted = True
             if refused is not None:
                 pending.clear()
