@@ -43,8 +43,8 @@ def take(folder: Path) -> Iterator[Take]:
             taken.write(body[start : start + block])
         environ = {"CONTENT_TYPE": TYPE, "CONTENT_LENGTH": str(len(body)), **taken.as_input()}
         fields, files = MultiPartParser(environ, environ["wsgi.input"], [UploadHandler()]).parse()
-        for file in files.values():
-            opened.callback(file.close)
+        for name in files:
+            opened.callback(files[name].close)  # type: ignore[union-attr]
         return fields, files
 
     with opened:

@@ -22,7 +22,7 @@ class Doorkeeper:
         self.asked = 0
 
     def is_urgent(self, environ: Environ) -> bool:
-        return environ["REQUEST_METHOD"] == "HEAD"
+        return bool(environ["REQUEST_METHOD"] == "HEAD")
 
     def longest_body(self, environ: Environ) -> int:
         return LIMIT

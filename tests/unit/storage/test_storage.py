@@ -66,7 +66,7 @@ def test_a_file_of_this_host_is_taken_up_to_a_size(storage: Storage, tmp_path: P
     with tempfile.TemporaryFile(dir=tmp_path) as file:
         file.write(b"content, and the rest of a form")
         file.flush()
-        size = storage.take("runs/1/taken", file, size=7)  # type: ignore[arg-type]
+        size = storage.take("runs/1/taken", file, size=7)
 
     assert size == storage.size("runs/1/taken") == 7
     assert content(storage, "runs/1/taken") == b"content"

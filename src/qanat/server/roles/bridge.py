@@ -7,6 +7,7 @@ as easily as for one. The threads stay the same, so that each keeps its connecti
 
 import asyncio
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -68,12 +69,12 @@ class Bridge:
     _urgent: ThreadPoolExecutor = field(init=False)
 
     def __post_init__(self) -> None:
-        """Make the threads; they start when they are needed."""
-        self._requests = ThreadPoolExecutor(self.threads, thread_name_prefix="request")
-        self._files = ThreadPoolExecutor(self.file_threads, thread_name_prefix="file")
+        """Start the threads."""
+        self._requests = _threads("request", self.threads)
+        self._files = _threads("file", self.file_threads)
         # Many may come at once, and they must not take all of the processor from those who are inside.
-        self._door = ThreadPoolExecutor(1, thread_name_prefix="door")
-        self._urgent = ThreadPoolExecutor(1, thread_name_prefix="urgent")
+        self._door = _threads("door", 1)
+        self._urgent = _threads("urgent", 1)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -253,6 +254,14 @@ def environ_of(scope: MutableMapping[str, Any]) -> Environ:
         name = name if name in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{name}"
         environ[name] = f"{environ[name]},{value}" if name in environ else value
     return environ
+
+
+def _threads(name: str, number: int) -> ThreadPoolExecutor:
+    """Return threads that have been started, for the event loop would have to wait for each that it starts."""
+    pool = ThreadPoolExecutor(number, thread_name_prefix=name)
+    all_there = threading.Barrier(number)
+    list(pool.map(lambda _: all_there.wait(), range(number)))
+    return pool
 
 
 def _too_long(limit: int) -> Answer:
