@@ -320,19 +320,28 @@ def one_at_a_time(place: Site, findings: Findings, *, times: int) -> tuple[int, 
 
 def a_second(place: Site, findings: Findings, *, path: str, seconds: float) -> None:
     """Measure how many requests are answered while several clients ask without pause."""
+    command = ("load", str(place.live.port), place.token, path, str(seconds))
+    clients = [subprocess_of(*command) for _ in range(CLIENTS)]
+    for client in clients:
+        assert client.stdout is not None
+        client.stdout.readline()
+    server, database = cpu(place.server), cpu(place.postgres)
     with ThreadPoolExecutor(CLIENTS) as pool:
-        clients = [subprocess_of("load", str(place.live.port), place.token, path, str(seconds)) for _ in range(CLIENTS)]
-        server, database = cpu(place.server), cpu(place.postgres)
-        counts = [json.loads(said) for said in pool.map(lambda client: client.communicate()[0], clients)]
+        counts = [json.loads(said) for said in pool.map(lambda client: client.communicate(b"go\n")[0], clients)]
     requests = sum(count["requests"] for count in counts)
-    own = sum(count["cpu"] for count in counts)
-    used = cpu(place.server) - server + cpu(place.postgres) - database + own
+    used = {
+        "the server's processes": cpu(place.server) - server,
+        "PostgreSQL": cpu(place.postgres) - database,
+        "the clients": sum(count["cpu"] for count in counts),
+    }
     cores = os.cpu_count() or 1
+    median = statistics.median(count["median"] for count in counts)
+    findings.note(f"details: {CLIENTS} clients at once, median", median * 1e3, "ms")
+    for who, spent in used.items():
+        findings.note(f"details: processor time of {who}, each", spent / requests * 1e3, "ms")
     findings.note(
-        f"details: {CLIENTS} clients at once, median", statistics.median(c["median"] for c in counts) * 1e3, "ms"
+        f"details a second that this allows on {cores} free cores", cores * requests / sum(used.values()), "/s"
     )
-    findings.note("details: processor time of all, also the clients', each", used / requests * 1e3, "ms")
-    findings.note(f"details a second that this allows on {cores} free cores", cores * requests / used, "/s")
     findings.judge("details a second", requests / seconds, DETAILS_A_SECOND, "/s", at_least=True)
 
 
@@ -340,6 +349,9 @@ def load(port: int, token: str, path: str, seconds: float) -> None:
     """Be a client that asks without pause, as sparing as can be; print what came of it."""
     request = f"GET /api/{path} HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
     latencies = []
+    print(flush=True)
+    sys.stdin.readline()
+    spent = time.process_time()
     with socket.create_connection((HOST, port)) as connection:
         ends = time.monotonic() + seconds
         while (begun := time.monotonic()) < ends:
@@ -351,7 +363,7 @@ def load(port: int, token: str, path: str, seconds: float) -> None:
             while len(body) < length:
                 body += connection.recv(2**16)
             latencies.append(time.monotonic() - begun)
-    said = {"requests": len(latencies), "median": statistics.median(latencies), "cpu": time.process_time()}
+    said = {"requests": len(latencies), "median": statistics.median(latencies), "cpu": time.process_time() - spent}
     print(json.dumps(said))
 
 

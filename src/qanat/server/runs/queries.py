@@ -44,17 +44,12 @@ def sub_tasks(analysis_id: int) -> QuerySet[Step]:
     return Step.objects.filter(run__in=latest_v2_runs([analysis_id])).select_related("run").order_by("position")
 
 
-_runs = Prepared(
-    lambda analyses: (
-        Run.objects.filter(**among("analysis_id", analyses)).order_by("pk").values_list("analysis_id", "pk", "mode")
-    )
-)
 _states = Prepared(
-    lambda runs: (
-        Step.objects.filter(**among("run_id", runs))
-        .order_by()
-        .values_list("run_id", "state")
-        .annotate(steps=Count("pk"))
+    lambda analyses: (
+        Run.objects.filter(**among("analysis_id", analyses))
+        .order_by("pk")
+        .values_list("analysis_id", "pk", "mode", "steps__state")
+        .annotate(many=Count("steps"))
     )
 )
 _errors = Prepared(
@@ -63,20 +58,18 @@ _errors = Prepared(
 
 
 def sub_task_counts(analysis_ids: Collection[int]) -> dict[int, SubTaskCounts]:
-    """Return the counts for each analysis, in two queries; a third names the sub-tasks that ended in error, if any."""
+    """Return the counts for each analysis, in one query; another names the sub-tasks that ended in error, if any."""
     counts = {analysis_id: SubTaskCounts() for analysis_id in analysis_ids}
-    latest = {analysis_id: (run_id, mode) for analysis_id, run_id, mode in _runs(analysis_ids)}
-    shown = {
-        run_id: counts[analysis_id]
-        for analysis_id, (run_id, mode) in latest.items()
-        if mode == RunMode.V2 and analysis_id in counts
-    }
-    if not shown:
-        return counts
-    for run_id, state, many in _states(shown.keys()):
-        if run_id in shown:
-            shown[run_id].by_status[SHOWN_AS[StepState(state)]] += many
-    if failed := [run_id for run_id, found in shown.items() if found.by_status[SubTaskStatus.ERROR]]:
-        for run_id, step_id in _errors(failed):
-            shown[run_id].error_ids.append(step_id)
+    latest: dict[int, int] = {}
+    for analysis_id, run_id, mode, state, many in _states(analysis_ids):
+        if analysis_id not in counts:
+            continue
+        if latest.get(analysis_id) != run_id:  # the runs come in the order of their making
+            latest[analysis_id], counts[analysis_id] = run_id, SubTaskCounts()
+        if mode == RunMode.V2 and state is not None:
+            counts[analysis_id].by_status[SHOWN_AS[StepState(state)]] += many
+    failed = {run: counts[pk] for pk, run in latest.items() if counts[pk].by_status[SubTaskStatus.ERROR]}
+    if failed:
+        for run_id, step_id in _errors(failed.keys()):
+            failed[run_id].error_ids.append(step_id)
     return counts
