@@ -2,9 +2,9 @@
 
 import pytest
 from django.contrib.auth.models import Group, User
+from rest_framework.fields import Field
 
 from qanat.server.analyses.models import Analysis
-from qanat.server.api.common import forms
 from qanat.server.api.common.related import listed
 from qanat.server.api.common.showing import Shown, ShownField
 from qanat.server.config import prepared
@@ -57,7 +57,7 @@ def test_a_field_that_does_not_say_how_it_is_shown_is_refused() -> None:
     class Form(Shown):
         """A form with a field of a kind that nobody has thought of."""
 
-        groups = type("Unknown", (forms.serializers.Field,), {})(read_only=True)
+        groups = type("Unknown", (Field,), {})(read_only=True)
 
     with pytest.raises(NotImplementedError, match=f"'groups' should be a {ShownField.__name__}"):
         Form.show(None, {})
