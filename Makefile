@@ -41,7 +41,7 @@ check-pins: ; @$(BIN)/python scripts/pins.py check
 check-docs: ; @$(BIN)/python scripts/diagrams.py --check
 
 bench: dev-env ## run the benchmarks
-	@for benchmark in $(filter-out benchmarks/plot_%,$(wildcard benchmarks/*.py)); do $(BIN)/python $$benchmark || exit 1; done
+	@for benchmark in $(filter-out benchmarks/plot_% benchmarks/fill_%,$(wildcard benchmarks/*.py)); do $(BIN)/python $$benchmark || exit 1; done
 
 fmt: dev-env ## format the code and mend what can be mended by itself
 	@$(BIN)/ruff check --fix --exit-zero --quiet && $(BIN)/ruff format

@@ -21,8 +21,11 @@ def binaries() -> Path | None:
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """Run a server and yield the URL of an empty database on it; it keeps nothing."""
+def server(*, durable: bool = False) -> Iterator[str]:
+    """Run a server and yield the URL of an empty database on it; it keeps nothing.
+
+    Where ``durable``, it writes as a real one does: a commit waits for the disk.
+    """
     folder = binaries()
     assert folder is not None
     root = Path(tempfile.mkdtemp(prefix="qanat-pg-"))
@@ -33,7 +36,8 @@ def server() -> Iterator[str]:
     data = root / "data"
     try:
         _run([*prefix, str(folder / "initdb"), "-D", str(data), "-U", "qanat", "--auth=trust", "--no-sync"], cwd=root)
-        options = f"-c listen_addresses='' -c unix_socket_directories={root} -c fsync=off -c max_connections=60"
+        fsync = "on" if durable else "off"
+        options = f"-c listen_addresses='' -c unix_socket_directories={root} -c fsync={fsync} -c max_connections=60"
         log = root / "log"
         start = [str(folder / "pg_ctl"), "-D", str(data), "-w", "-o", options, "-l", str(log)]
         _run([*prefix, *start, "start"], cwd=root)

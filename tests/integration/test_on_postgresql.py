@@ -17,7 +17,7 @@ ENGINE = {"paths": ["tests/integration/engine"], "QANAT_MACHINE_STEPS": "3000"}
 API = {
     "paths": [
         "tests/api/fuzz",
-        *(f"tests/api/shared/test_{name}.py" for name in ("hostile_input", "pages")),
+        *(f"tests/api/shared/test_{name}.py" for name in ("hostile_input", "pages", "query_counts")),
         *(f"tests/api/login/test_{name}.py" for name in ("hostile_input", "provider_users", "throttle")),
     ],
     "QANAT_FUZZ_CASES": "600",

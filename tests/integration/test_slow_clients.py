@@ -1,6 +1,7 @@
 """Clients that stop reading or dawdle over sending hold up nobody but themselves."""
 
 import http.client
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -105,6 +106,21 @@ def test_nothing_remains_of_an_upload_whose_sender_hangs_up(
 
     assert stored.content == (0).to_bytes(4, "big")
     assert not [path for path in folder.glob("live*/uploads/*") if path.is_file()]
+
+
+def test_an_upload_is_written_to_disk_once(live: Live, client: httpx.Client) -> None:
+    portfolio = client.post("v2/portfolios/", json={"name": "once"}).json()["id"]
+    path, content = f"v2/portfolios/{portfolio}/location_file/", os.urandom(32 * MIB)
+    server = psutil.Process(live.pid).children()[0]
+    before = server.io_counters().write_bytes
+
+    receipt = client.post(path, files={"file": ("location.csv", content, "text/csv")})
+    written = server.io_counters().write_bytes - before
+    stored = client.get(path).content
+    client.delete(f"v2/portfolios/{portfolio}/")
+
+    assert (receipt.status_code, stored) == (200, content)
+    assert written < 1.5 * len(content)
 
 
 def test_a_large_body_of_somebody_unknown_is_read_but_not_kept(live: Live, large: str) -> None:

@@ -62,7 +62,7 @@ class ServerSettings(LoginSettings, StorageSettings, DatabaseSettings, BrokerSet
 
     @property
     def upload_dir(self) -> Path:
-        """Directory of uploads that are on their way; large ones need room there and then in storage."""
+        """Directory of uploads that are on their way; in the local storage's file system they need no room besides."""
         return self.data_dir / "uploads"
 
     @property

@@ -20,7 +20,7 @@ from azure.storage.blob import (
     generate_blob_sas,
 )
 
-from qanat.storage.pieces import Reading, Resumed, as_file, parts
+from qanat.storage.pieces import Reading, Resumed, as_file, part_of, parts
 from qanat.storage.port import ObjectMissing, StorageFull, StorageUnavailable, checked
 
 PART_BYTES: Final = 16 * 2**20
@@ -100,6 +100,10 @@ class AzureStorage:
         with self._asked(key):
             blob.commit_block_list(done)
         return size
+
+    def take(self, key: str, file: BinaryIO, *, size: int) -> int:
+        """Write what the file holds."""
+        return self.write(key, part_of(file, size))
 
     def open(self, key: str) -> BinaryIO:
         """Read on demand, from wherever the reader is."""

@@ -4,13 +4,14 @@ import errno
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from qanat.storage.pieces import pieces
+from qanat.storage.pieces import part_of, pieces
 from qanat.storage.port import ObjectMissing, StorageFull, StorageUnavailable, checked
 
 UNFINISHED: Final = ".unfinished-"
@@ -39,6 +40,20 @@ class LocalStorage:
         with self._new_file(self._path(key)) as stream:
             return sum(stream.write(chunk) for chunk in _as_sent(chunks))
 
+    def take(self, key: str, file: BinaryIO, *, size: int) -> int:
+        """Give the file a name here, which costs nothing; copy it where that cannot be."""
+        target = self._path(key)
+        temporary = self._temporary(target)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _name(file, temporary)
+        except OSError:  # It lies in another file system, has a name already, or the system has no such links.
+            return self.write(key, part_of(file, size))
+        with self._storing(), _becoming(temporary, target):
+            os.ftruncate(file.fileno(), size)
+            os.fsync(file.fileno())
+        return size
+
     def open(self, key: str) -> BinaryIO:
         """Open the file."""
         try:
@@ -54,9 +69,9 @@ class LocalStorage:
         """Give the file a second name, which costs nothing as it never changes; copy it where that cannot be."""
         path = self._path(source)
         size = self.size(source)
-        with self._new_file(self._path(target)) as stream:
-            temporary = Path(stream.name)
-            temporary.unlink()
+        temporary = self._temporary(self._path(target))
+        with self._storing(), _becoming(temporary, self._path(target)):
+            temporary.parent.mkdir(parents=True, exist_ok=True)
             try:
                 os.link(path, temporary)
             except FileNotFoundError:
@@ -114,18 +129,28 @@ class LocalStorage:
         """Return the file's path."""
         return self._path(key)
 
+    @staticmethod
+    def _temporary(target: Path) -> Path:
+        return target.with_name(f"{UNFINISHED}{uuid.uuid4().hex}")
+
     @contextmanager
     def _new_file(self, target: Path) -> Iterator[BinaryIO]:
         """Lend a temporary file, which then becomes the target; it is removed where anything goes wrong."""
-        temporary: Path | None = None
-        try:
+        with self._storing():
             target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=target.parent, prefix=UNFINISHED, delete=False) as stream:
-                temporary = Path(stream.name)
+            with (
+                tempfile.NamedTemporaryFile(dir=target.parent, prefix=UNFINISHED, delete=False) as stream,
+                _becoming(Path(stream.name), target),
+            ):
                 yield stream  # type: ignore[misc]
                 stream.flush()
                 os.fsync(stream.fileno())  # A row that is committed must not outlive the bytes that it names.
-            temporary.replace(target)
+
+    @contextmanager
+    def _storing(self) -> Iterator[None]:
+        """Say what an error of the file system means here."""
+        try:
+            yield
         except _SenderFailed as failed:
             raise failed.error from None
         except OSError as error:
@@ -134,12 +159,29 @@ class LocalStorage:
                 raise StorageFull(message) from error
             message = f"{self.root} could not be written: {error.strerror}."
             raise StorageUnavailable(message) from error
-        finally:
-            if temporary is not None:
-                temporary.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
         return self.root / os.fspath(checked(key))
+
+
+@contextmanager
+def _becoming(temporary: Path, target: Path) -> Iterator[None]:
+    """Rename a temporary file to its target; remove it where anything goes wrong."""
+    try:
+        yield
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _name(file: BinaryIO, path: Path) -> None:
+    """Give an open file, which may have no name, one; raise OSError where that cannot be."""
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        # With a folder Python asks the system call that follows links, as those in /proc must be.
+        os.link(f"/proc/self/fd/{file.fileno()}", path.name, dst_dir_fd=folder)
+    finally:
+        os.close(folder)
 
 
 def _as_sent(chunks: Iterable[bytes]) -> Iterator[bytes]:

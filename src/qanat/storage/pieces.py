@@ -1,6 +1,7 @@
 """How the storages cut and join bytes: never more than a piece or a part in memory."""
 
 import io
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO, cast
 
@@ -41,6 +42,12 @@ def _pieces(stream: BinaryIO, start: int, left: int | None) -> Iterator[bytes]:
     while piece := stream.read(PIECE_BYTES if left is None else min(PIECE_BYTES, left)):
         yield piece
         left = None if left is None else left - len(piece)
+
+
+def part_of(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """Return the first bytes of a file of this host, which stays open."""
+    for start in range(0, size, PIECE_BYTES):
+        yield os.pread(file.fileno(), min(PIECE_BYTES, size - start), start)
 
 
 def parts(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:

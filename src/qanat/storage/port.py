@@ -46,6 +46,17 @@ class Storage(Protocol):
             StorageUnavailable: the storage does not answer; nothing is stored.
         """
 
+    def take(self, key: str, file: BinaryIO, *, size: int) -> int:
+        """Store the first ``size`` bytes of a file of this host, and return their number.
+
+        The file may become the object, where that spares writing it once more; so nobody may write to it from now on,
+        and what comes after those bytes may be gone from it.
+
+        Raises:
+            StorageFull: no room is left; nothing is stored.
+            StorageUnavailable: the storage does not answer; nothing is stored.
+        """
+
     def open(self, key: str) -> BinaryIO:
         """Return the object as a stream that can be read and sought in; it gives the object's bytes or an error.
 

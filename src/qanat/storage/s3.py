@@ -13,7 +13,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from qanat.storage.pieces import Reading, Resumed, as_file, parts
+from qanat.storage.pieces import Reading, Resumed, as_file, part_of, parts
 from qanat.storage.port import PIECE_BYTES, ObjectMissing, StorageFull, StorageUnavailable, checked
 
 PART_BYTES: Final = 16 * 2**20
@@ -108,6 +108,10 @@ class S3Storage:
                 self._client.abort_multipart_upload(**whole)
             raise
         return size
+
+    def take(self, key: str, file: BinaryIO, *, size: int) -> int:
+        """Write what the file holds."""
+        return self.write(key, part_of(file, size))
 
     def open(self, key: str) -> BinaryIO:
         """Read on demand, from wherever the reader is."""

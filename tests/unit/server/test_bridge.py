@@ -1,13 +1,15 @@
 """The bridge between the event loop and the application: bodies, pieces, and clients that go away."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from qanat.server.roles.bridge import BLOCK_BYTES, SMALL_BODY, Answer, Bridge, Environ, environ_of
+from qanat.server.roles.body import SMALL_BODY
+from qanat.server.roles.bridge import BLOCK_BYTES, Answer, Bridge, Environ, environ_of
 
 LIMIT = 4 * SMALL_BODY
 
@@ -18,6 +20,9 @@ class Doorkeeper:
     def __init__(self, answer: Answer | None = None) -> None:
         self.answer = answer
         self.asked = 0
+
+    def is_urgent(self, environ: Environ) -> bool:
+        return bool(environ["REQUEST_METHOD"] == "HEAD")
 
     def longest_body(self, environ: Environ) -> int:
         return LIMIT
@@ -166,6 +171,25 @@ def test_an_answer_comes_in_pieces_as_the_client_takes_them(call: Callable[..., 
     assert [message["type"] for message in client.sent].count("http.response.body") >= 5
     assert client.sent[-1].get("more_body", False) is False
     assert result.closed == 1
+
+
+def test_what_is_urgent_does_not_wait_for_others(tmp_path: Path) -> None:
+    free = threading.Event()
+
+    def application(environ: Environ, start: Callable[..., Any]) -> list[bytes]:
+        if environ["REQUEST_METHOD"] == "HEAD":
+            free.set()
+        assert free.wait(60)
+        start("200 OK", [])
+        return [b""]
+
+    async def ask() -> None:
+        bridge = Bridge(application, Doorkeeper(), folder=tmp_path, threads=1)
+        clients = Client(), Client(), Client(method="HEAD")
+        await asyncio.gather(*(bridge(client.scope, client.receive, client.send) for client in clients))
+        assert [client.status for client in clients] == [200] * 3
+
+    asyncio.run(ask())
 
 
 def test_nothing_more_is_read_for_a_client_that_has_gone(call: Callable[..., Bridge]) -> None:

@@ -166,3 +166,18 @@ def test_there_is_no_path_for_a_key_that_leads_outside(tmp_path: Path, key: str)
 
     with pytest.raises(ValueError, match="is not a storage key"):
         storage.local_path(key)
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="this system has no files without names")
+def test_a_file_without_a_name_becomes_the_object_and_is_not_copied(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path / "root")
+    storage.root.mkdir()
+    with os.fdopen(os.open(tmp_path, os.O_TMPFILE | os.O_RDWR), "w+b") as file:
+        file.write(b"content and more")
+        file.flush()
+        storage.take("runs/1/a", file, size=7)
+        same = os.fstat(file.fileno()).st_ino == (storage.root / "runs/1/a").stat().st_ino
+
+    assert same
+    assert content(storage, "runs/1/a") == b"content"
+    assert files(tmp_path) == ["root/runs/1/a"]

@@ -1,6 +1,7 @@
 """Every storage keeps the promises of the port."""
 
 import hashlib
+import tempfile
 import tracemalloc
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -56,6 +57,16 @@ def test_an_object_may_be_empty(storage: Storage) -> None:
     assert storage.exists("empty.csv")
     assert size == storage.size("empty.csv") == 0
     assert content(storage, "empty.csv") == b""
+
+
+def test_a_file_of_this_host_is_taken_up_to_a_size(storage: Storage, tmp_path: Path) -> None:
+    with tempfile.TemporaryFile(dir=tmp_path) as file:
+        file.write(b"content, and the rest of a form")
+        file.flush()
+        size = storage.take("runs/1/taken", file, size=7)
+
+    assert size == storage.size("runs/1/taken") == 7
+    assert content(storage, "runs/1/taken") == b"content"
 
 
 def test_a_stream_can_be_read_piece_by_piece_and_from_anywhere(storage: Storage) -> None:

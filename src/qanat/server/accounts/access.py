@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 from django.contrib.auth.models import Group, User
-from django.db.models import Exists, Model, OuterRef, QuerySet, prefetch_related_objects
+from django.db.models import Exists, Model, OuterRef, QuerySet
 
 from qanat.domain import access
 from qanat.domain.access import Actor, GroupsRefused
+from qanat.server.config.prepared import Prepared
 
 __all__ = ["GroupsRefused", "WriteRefused", "actor_of", "groups_for", "may_write", "visible"]
 
@@ -28,14 +29,17 @@ class WriteRefused(Exception):
         super().__init__("You do not have permission to perform this action.")
 
 
+_groups_of_users = Prepared(lambda users: Group.objects.filter(user__in=users).order_by().values_list("pk"))
+
+
 def actor_of(user: User) -> Actor:
     """Return what the rules need to know of a user; the groups are read once in the life of ``user``, a request's."""
-    prefetch_related_objects([user], "groups")
-    return Actor(
-        groups=frozenset(group.pk for group in user.groups.all()),
-        is_staff=user.is_staff,
-        is_superuser=user.is_superuser,
-    )
+    found: Actor | None = user.__dict__.get("_actor")
+    if found is None:
+        groups = frozenset(group for (group,) in _groups_of_users([user.pk]))
+        found = Actor(groups=groups, is_staff=user.is_staff, is_superuser=user.is_superuser)
+        user.__dict__["_actor"] = found
+    return found
 
 
 def rules_of_groups_hold(version: str) -> bool:
@@ -61,6 +65,20 @@ def visible(rows: QuerySet[Row], *, actor: User, through: str = "", version: str
         return rows.filter(~Exists(belonging))
     shared = Exists(belonging.filter(group__in=mine))
     return rows.filter(shared | ~Exists(belonging)) if through else rows.filter(shared)
+
+
+def is_visible(*, groups: Collection[int], actor: User, through: str = "", version: str = "") -> bool:
+    """Return whether ``actor`` may see a row whose groups are known: what ``visible`` asks the database.
+
+    Args:
+        groups: ids of those of the row, or of what it inherits them from.
+        actor: the user.
+        through: relation to the table with the groups.
+        version: of the API, as above.
+    """
+    if actor.is_superuser or not rules_of_groups_hold(version):
+        return True
+    return access.sees(actor_of(actor), frozenset(groups), inherited=bool(through))
 
 
 def all_visible(rows: Iterable[Model], *, actor: User, version: str = "") -> bool:
@@ -116,7 +134,6 @@ def groups_for(*, actor: User, names: Collection[str] | None) -> list[Group]:
     Raises:
         GroupsRefused: as ``domain.access.groups_granted``.
     """
-    actor_of(actor)
     own = {group.name: group for group in actor.groups.all()}
     if names is not None and (actor.is_staff or actor.is_superuser):
         return [Group.objects.get_or_create(name=name)[0] for name in names]

@@ -79,8 +79,12 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 2**20
 # Not among the system's temporary files, which may lie in memory.
 FILE_UPLOAD_TEMP_DIR = QANAT.upload_dir
 FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True)
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["qanat.server.api.common.uploads.UploadHandler"]
 AUTHENTICATION_BACKENDS = ["qanat.server.accounts.backends.Passwords"]
+PASSWORD_HASHERS = [
+    "qanat.server.accounts.passwords.Argon2id",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",  # of accounts from before; kept anew when they log in
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
@@ -108,7 +112,7 @@ def _database(database: Database) -> dict[str, Any]:
         }
     return {
         **kept,
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "qanat.server.config.postgresql",
         "NAME": database.name,
         "USER": database.user,
         "PASSWORD": database.password,

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path, PurePath
-from typing import Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from django.conf import settings
 from django.contrib.auth.models import Group, User
@@ -38,6 +38,14 @@ class Upload(Protocol):
         """Yield the content."""
 
 
+@runtime_checkable
+class OnDisk(Protocol):
+    """An upload that is the beginning of a file without a name, which nobody else needs."""
+
+    def on_disk(self) -> BinaryIO:
+        """Return the file."""
+
+
 class UploadRefused(Exception):
     """The upload may not be stored here; the message says what is allowed."""
 
@@ -61,7 +69,7 @@ def store_upload(
     key = _fresh_key(filename)
     digest = hashlib.sha256()
     try:
-        size = storage().write(key, _measured(upload.chunks(), digest))
+        size = _store(upload, key, digest)
         return _row(
             key=key,
             filename=filename,
@@ -75,6 +83,15 @@ def store_upload(
         with suppress(StorageError):  # What went wrong first is what the user should hear.
             storage().delete(key)
         raise
+
+
+def _store(upload: Upload, key: str, digest: "hashlib._Hash") -> int:
+    """Store an upload, and return its size; what is on this host's disk already is not written again."""
+    chunks = _measured(upload.chunks(), digest)
+    if not isinstance(upload, OnDisk):
+        return storage().write(key, chunks)
+    size = sum(map(len, chunks))
+    return storage().take(key, upload.on_disk(), size=size)
 
 
 def check_type(*, filename: str, content_type: str, allowed_types: Collection[str]) -> None:

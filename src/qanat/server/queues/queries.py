@@ -50,8 +50,8 @@ COLUMNS: Final = (
     "model__version_id",
 )
 Json = dict[str, Any]
-ShowModels = Callable[[list[RiskModel]], list[Json]]
-"""How models look in the document; the API's forms know."""
+ShowModels = Callable[[list[RiskModel]], dict[int, Json]]
+"""Returns how models look in the document, by id; the API's forms know."""
 
 
 def latest_tick() -> int:
@@ -77,8 +77,8 @@ class Queue:
     workers: int
     models: list[RiskModel]
 
-    def shown(self, show_models: ShowModels) -> Json:
-        """Return the queue as clients see it."""
+    def as_json(self, models: Mapping[int, Json]) -> Json:
+        """Return the queue as clients see it, with its models as they are shown."""
         return {
             "name": self.name,
             "pending_count": self.counts[SubTaskStatus.PENDING],
@@ -86,7 +86,7 @@ class Queue:
             "running_count": self.counts[SubTaskStatus.STARTED],
             "queue_message_count": self.messages,
             "worker_count": self.workers,
-            "models": show_models(self.models),
+            "models": [models[model.pk] for model in self.models],
         }
 
 
@@ -132,11 +132,10 @@ def queue_status(
             on_queue[name].append(shown)
         if only is not None or row["pk"] in also:
             asked_for |= on
-    found = _queues(actor, also=asked_for)
+    found = [queue for queue in _queues(actor, also=asked_for) if only is None or queue.name in asked_for]
     content = [
-        {"queue": queue.shown(show_models), "analyses": on_queue[queue.name]}
-        for queue in found
-        if only is None or queue.name in asked_for
+        {"queue": seen, "analyses": on_queue[queue.name]}
+        for queue, seen in zip(found, shown(found, show_models), strict=True)
     ]
     return {
         "time": clock.shown(clock.now()),
@@ -157,7 +156,7 @@ def _queues(actor: User, *, also: Iterable[str]) -> list[Queue]:
     serving = Worker.objects.filter(draining=False).values_list("queues", flat=True)
     workers = Counter(name for served in serving for name in served)
     models: defaultdict[str, list[RiskModel]] = defaultdict(list)
-    known = RiskModel.objects.filter(deleted=False).prefetch_related("groups", "data_files").order_by("pk")
+    known = RiskModel.objects.filter(deleted=False).order_by("pk")
     for model in visible(known, actor=actor):
         for mode in RunMode:
             models[model.queue(mode)].append(model)
@@ -191,6 +190,12 @@ def _sub_tasks(analyses: QuerySet[Analysis]) -> defaultdict[int, SubTasks]:
             # first: that must be the queue of those who do the work.
             mine.queues.add(queue)
     return found
+
+
+def shown(found: list[Queue], show_models: ShowModels) -> list[Json]:
+    """Return queues as clients see them."""
+    models = show_models(list({model.pk: model for queue in found for model in queue.models}.values()))
+    return [queue.as_json(models) for queue in found]
 
 
 def _v1_queue(row: Json) -> set[str]:

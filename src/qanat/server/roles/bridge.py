@@ -7,15 +7,16 @@ as easily as for one. The threads stay the same, so that each keeps its connecti
 
 import asyncio
 import sys
-import tempfile
+import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import unquote_to_bytes
 
+from qanat.server.roles.body import SMALL_BODY, Body
 from qanat.server.roles.connections import CLOSE_SECONDS, HANG_UP
 
 Environ = dict[str, Any]
@@ -26,8 +27,6 @@ Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 Rest = Callable[[Send], Awaitable[None]]
 """Sends the rest of an answer, piece by piece, in the event loop."""
 
-SMALL_BODY: Final = 2**18
-"""A body of this size is kept in memory, and taken before anybody has asked whose it is."""
 WITHOUT_LENGTH: Final = {204, 304}
 BLOCK_BYTES: Final = 2**17
 """A body is written to disk, and an answer read from it, in blocks of about this size."""
@@ -35,6 +34,9 @@ BLOCK_BYTES: Final = 2**17
 
 class Doorkeeper(Protocol):
     """Who says, from the headers alone, whether a large body is worth taking."""
+
+    def is_urgent(self, environ: Environ) -> bool:
+        """Return whether the request must not wait until others are answered; it needs no database."""
 
     def longest_body(self, environ: Environ) -> int:
         """Return how many bytes the body of this request may have."""
@@ -68,18 +70,23 @@ class Bridge:
     """A body of which nothing has come for so long is given up."""
     _requests: ThreadPoolExecutor = field(init=False)
     _files: ThreadPoolExecutor = field(init=False)
+    _door: ThreadPoolExecutor = field(init=False)
+    _urgent: ThreadPoolExecutor = field(init=False)
 
     def __post_init__(self) -> None:
-        """Make the threads; they start when they are needed."""
-        self._requests = ThreadPoolExecutor(self.threads, thread_name_prefix="request")
-        self._files = ThreadPoolExecutor(self.file_threads, thread_name_prefix="file")
+        """Start the threads."""
+        self._requests = _threads("request", self.threads)
+        self._files = _threads("file", self.file_threads)
+        # Many may come at once, and they must not take all of the processor from those who are inside.
+        self._door = _threads("door", 1)
+        self._urgent = _threads("urgent", 1)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
         environ = environ_of(scope)
         loop = asyncio.get_running_loop()
-        # Nobody else can see it, and it is gone when the process is.
-        with tempfile.SpooledTemporaryFile(max_size=SMALL_BODY, dir=str(self.folder)) as body:
+        urgent = self.doorkeeper.is_urgent(environ)
+        with Body(self.folder, environ.get("CONTENT_TYPE", "")) as body:
             try:
                 refused = await self._take_body(environ, receive, body)
             except _Gone:
@@ -87,16 +94,15 @@ class Bridge:
             if refused is not None:
                 await _send_answer(refused, send)
                 return
-            body.seek(0)
-            environ["wsgi.input"] = body
+            environ |= body.as_input()
             run = _Run(self.application, environ, self.rest_of)
-            await loop.run_in_executor(self._requests, run.start)
+            await loop.run_in_executor(self._urgent if urgent else self._requests, run.start)
         if run.rest is None:
             await self._send(run, receive, send)
         else:
             await _send_stream(run, run.rest, receive, send, hang_up=scope["extensions"][HANG_UP])
 
-    async def _take_body(self, environ: Environ, receive: Receive, body: IO[bytes]) -> Answer | None:
+    async def _take_body(self, environ: Environ, receive: Receive, body: Body) -> Answer | None:
         """Take the whole body; return the answer to send instead of the application's where it is not wanted.
 
         What is refused is still read to its end, or the client, busy sending, would not hear why.
@@ -109,7 +115,7 @@ class Bridge:
         announced = int(environ.get("CONTENT_LENGTH") or 0)
         refused = _too_long(limit) if announced > limit else None
         admitted = False
-        size = written = 0
+        size = 0
         pending = bytearray()
         more = True
         while more:
@@ -120,23 +126,23 @@ class Bridge:
             if refused is None and size > limit:
                 refused = _too_long(limit)
             if refused is None and not admitted and max(announced, size) > SMALL_BODY:
-                refused = await loop.run_in_executor(self._requests, self.doorkeeper.refusal, environ)
+                refused = await loop.run_in_executor(self._door, self.doorkeeper.refusal, environ)
                 admitted = True
             if refused is not None:
                 pending.clear()
             elif len(pending) >= BLOCK_BYTES or not more:
                 block, pending = bytes(pending), bytearray()
-                if written + len(block) <= SMALL_BODY:
+                if body.in_memory(len(block)):
                     body.write(block)
                 else:
                     await loop.run_in_executor(self._files, body.write, block)
-                written += len(block)
         environ["CONTENT_LENGTH"] = str(size)
         return refused
 
     async def _next(self, receive: Receive) -> Message:
         try:
-            message = await asyncio.wait_for(receive(), self.idle_seconds)
+            async with asyncio.timeout(self.idle_seconds):
+                message = await receive()
         except TimeoutError:
             raise _Gone from None
         if message["type"] == "http.disconnect":
@@ -262,6 +268,14 @@ def environ_of(scope: MutableMapping[str, Any]) -> Environ:
         name = name if name in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{name}"
         environ[name] = f"{environ[name]},{value}" if name in environ else value
     return environ
+
+
+def _threads(name: str, number: int) -> ThreadPoolExecutor:
+    """Return threads that have been started, for the event loop would have to wait for each that it starts."""
+    pool = ThreadPoolExecutor(number, thread_name_prefix=name)
+    all_there = threading.Barrier(number)
+    list(pool.map(lambda _: all_there.wait(), range(number)))
+    return pool
 
 
 def _too_long(limit: int) -> Answer:

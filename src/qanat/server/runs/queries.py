@@ -3,13 +3,16 @@
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from django.db.models import Max, QuerySet
+from django.db.models import Count, Max, QuerySet
 
 from qanat.contract.statuses import RunMode, StepState, SubTaskStatus
 from qanat.domain.step_state import SHOWN_AS
+from qanat.server.config.prepared import Prepared, among
 from qanat.server.runs.models import Run, Step
+
+IN_ERROR: Final = tuple(state for state, shown in SHOWN_AS.items() if shown is SubTaskStatus.ERROR)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,18 +49,32 @@ def sub_tasks(analysis_id: int) -> QuerySet[Step]:
     return Step.objects.filter(run__in=latest_v2_runs([analysis_id])).select_related("run").order_by("position")
 
 
-def sub_task_counts(analysis_ids: Collection[int]) -> dict[int, SubTaskCounts]:
-    """Return the counts for each analysis, in one query."""
-    counts = {analysis_id: SubTaskCounts() for analysis_id in analysis_ids}
-    rows = (
-        Step.objects.filter(run__in=latest_v2_runs(analysis_ids))
+_states = Prepared(
+    lambda analyses: (
+        Run.objects.filter(**among("analysis_id", analyses))
         .order_by("pk")
-        .values_list("run__analysis_id", "pk", "state")
+        .values_list("analysis_id", "pk", "mode", "steps__state")
+        .annotate(many=Count("steps"))
     )
-    for analysis_id, step_id, state in rows:
-        assert analysis_id is not None  # noqa: S101 - they were found by it
-        status = SHOWN_AS[StepState(state)]
-        counts[analysis_id].by_status[status] += 1
-        if status is SubTaskStatus.ERROR:
-            counts[analysis_id].error_ids.append(step_id)
+)
+_errors = Prepared(
+    lambda runs: Step.objects.filter(run_id__in=runs, state__in=IN_ERROR).order_by("pk").values_list("run_id", "pk")
+)
+
+
+def sub_task_counts(analysis_ids: Collection[int]) -> dict[int, SubTaskCounts]:
+    """Return the counts for each analysis, in one query; another names the sub-tasks that ended in error, if any."""
+    counts = {analysis_id: SubTaskCounts() for analysis_id in analysis_ids}
+    latest: dict[int, int] = {}
+    for analysis_id, run_id, mode, state, many in _states(analysis_ids):
+        if analysis_id not in counts:
+            continue
+        if latest.get(analysis_id) != run_id:  # the runs come in the order of their making
+            latest[analysis_id], counts[analysis_id] = run_id, SubTaskCounts()
+        if mode == RunMode.V2 and state is not None:
+            counts[analysis_id].by_status[SHOWN_AS[StepState(state)]] += many
+    failed = {run: counts[pk] for pk, run in latest.items() if counts[pk].by_status[SubTaskStatus.ERROR]}
+    if failed:
+        for run_id, step_id in _errors(failed.keys()):
+            failed[run_id].error_ids.append(step_id)
     return counts

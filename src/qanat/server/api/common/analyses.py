@@ -1,5 +1,6 @@
 """Analyses: the endpoints that both versions offer."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.db import transaction
@@ -15,10 +16,13 @@ from qanat.server.analyses import requests
 from qanat.server.analyses.combining import combine
 from qanat.server.analyses.models import FILES, Analysis
 from qanat.server.analyses.operations import attach_settings_file, copy, delete_analysis, store_settings
+from qanat.server.api.common.data_files import DataFiles
 from qanat.server.api.common.described import ANY_OBJECT, NUMBER, TEXT, Operation, Parameter, array, nullable, record
 from qanat.server.api.common.documents import DocumentView
 from qanat.server.api.common.files import FileEndpoint
-from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of
+from qanat.server.api.common.related import Read, beside, listed
+from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of, groups_read
+from qanat.server.api.common.showing import Shown
 from qanat.server.files.storage import link_of
 from qanat.server.portfolios.models import Portfolio
 from qanat.server.runs import clock, queries
@@ -55,17 +59,16 @@ class Analyses(ResourceView):
 
     model = Analysis
     groups_through = "portfolio"
-    related = ("portfolio", "model", *FILES)
-    prefetched = ("complex_model_data_files", "portfolio__groups")
-    detail_form: ClassVar[type[Serializer[Any]]]
-
-    def context(self) -> dict[str, Any]:
-        """Return what forms need to know besides the row; nothing is counted before it is shown."""
-        return {**super().context(), "sub_task_counts": {}}
+    related: ClassVar[Mapping[str, Read]] = {
+        "complex_model_data_files": listed(Analysis, "complex_model_data_files"),
+        "groups": groups_read(Analysis, "portfolio__groups"),
+        "sub_task_counts": queries.sub_task_counts,
+    }
+    detail_form: ClassVar[type[Shown]]
 
     def shown(self, analysis: Analysis) -> Response:
         """Answer with the analysis."""
-        return Response(self.detail_form(self.rows().get(pk=analysis.pk), context=self.context()).data)
+        return Response(self.detail_form.show(self.rows().get(pk=analysis.pk), self.context()))
 
 
 class AnalysisList(Analyses, ListView):
@@ -73,10 +76,6 @@ class AnalysisList(Analyses, ListView):
 
     searched = ("name", "portfolio__name", "model__supplier_id", "model__model_id")
     ordered_by = ("id", "name", "status", "created", "modified")
-
-    def list_context(self, rows: list[Analysis]) -> dict[str, Any]:
-        """Count the sub-tasks of all rows at once."""
-        return {**self.context(), "sub_task_counts": queries.sub_task_counts([row.pk for row in rows])}
 
 
 class AnalysisDetail(Analyses, DetailView):
@@ -99,6 +98,8 @@ class AnalysisSettings(Analyses, DocumentView):
 
 class AnalysisStorage(Analyses):
     """``analyses/{id}/storage_links/``."""
+
+    joined = FILES
 
     def operations(self) -> dict[str, Operation]:
         """Say what each method takes and gives."""
@@ -128,7 +129,7 @@ class RunProgress(Analyses):
 class AnalysisDataFiles(Analyses):
     """``analyses/{id}/data_files/``."""
 
-    data_file_form: ClassVar[type[Serializer[Any]]]
+    data_file_form: ClassVar[type[Shown]]
 
     def operations(self) -> dict[str, Operation]:
         """Say what each method takes and gives."""
@@ -137,8 +138,9 @@ class AnalysisDataFiles(Analyses):
     def get(self, request: Request, pk: int) -> Response:
         """Return the data files."""
         del request
-        files = self.one(pk).complex_model_data_files.select_related("file").prefetch_related("groups").order_by("pk")
-        return Response(self.data_file_form(files, many=True, context=self.context()).data)
+        files = self.one(pk).complex_model_data_files.select_related("file").order_by("pk")
+        context = {**self.context(), **beside(DataFiles.related, files)}
+        return Response([self.data_file_form.show(file, context) for file in files])
 
 
 class Start(Analyses):

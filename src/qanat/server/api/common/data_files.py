@@ -1,8 +1,12 @@
 """Data files: the endpoints that both versions offer."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from qanat.server.api.common import filters
 from qanat.server.api.common.files import FileEndpoint
-from qanat.server.api.common.resources import DetailView, ListView, ResourceView
+from qanat.server.api.common.related import Read
+from qanat.server.api.common.resources import DetailView, ListView, ResourceView, groups_read
 from qanat.server.data_files.models import DataFile
 from qanat.server.data_files.operations import attach_content, delete_data_file
 
@@ -20,8 +24,8 @@ class DataFiles(ResourceView):
     """What all endpoints of data files have in common."""
 
     model = DataFile
-    related = ("file",)
-    prefetched = ("groups",)
+    joined = ("file",)
+    related: ClassVar[Mapping[str, Read]] = {"groups": groups_read(DataFile, "groups")}
 
 
 class DataFileList(DataFiles, ListView):

@@ -133,7 +133,7 @@ def _view(views: type[ResourceView], endpoint: FileEndpoint) -> type[FileView]:
 
 
 def _binding(views: type[ResourceView]) -> dict[str, Any]:
-    names = ("version", "model", "groups_through", "rows")
+    names = ("version", "model", "groups_through", "all_rows", "rows")
     return {name: getattr(views, name) for name in names}
 
 

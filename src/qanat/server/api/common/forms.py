@@ -6,20 +6,20 @@ from rest_framework import serializers
 
 from qanat.server.accounts.access import all_visible, groups_for, visible
 from qanat.server.analyses.models import Analysis
-from qanat.server.api.common.described import LINK, TEXT, array, nullable, record
-from qanat.server.api.common.links import Link, link
+from qanat.server.api.common.described import LINK, TEXT, Json, array, nullable, record
+from qanat.server.api.common.links import Link
+from qanat.server.api.common.showing import Context, Shown, ShownField
 from qanat.server.data_files.models import DataFile
 from qanat.server.portfolios.models import Portfolio
 from qanat.server.risk_models.models import RiskModel
 
-Json = dict[str, Any]
 LARGEST_NUMBER = 2**31 - 1
 """That a column of whole numbers holds, on every database."""
 LONGEST_GROUP_NAME = 150
 """That the framework's table of groups holds; SQLite would take a longer one."""
 
 
-class OwnedForm(serializers.ModelSerializer[Any]):
+class OwnedForm(Shown, serializers.ModelSerializer[Any]):
     """A form that notes who created the row."""
 
     def create(self, validated_data: Json) -> Any:  # noqa: ANN401 - a row of the form's table
@@ -34,27 +34,17 @@ class OwnedForm(serializers.ModelSerializer[Any]):
 GROUP_NAME = serializers.CharField(max_length=LONGEST_GROUP_NAME)
 
 
-class GroupsField(serializers.Field):  # type: ignore[type-arg]
+class GroupsField(ShownField):
     """Groups by name."""
-
-    def __init__(self, *, of: str = "", **options: bool) -> None:
-        """Show the groups of the row, or of its relation ``of``."""
-        super().__init__(**options)  # type: ignore[arg-type]
-        self.of = of
 
     def on_the_wire(self, *, inwards: bool) -> Json:
         """Describe the field."""
         del inwards
         return array({**TEXT, "minLength": 1, "maxLength": LONGEST_GROUP_NAME})
 
-    def get_attribute(self, instance: Any) -> Any:  # noqa: ANN401 - a row with groups
-        """Return the groups, prefetched where the list did so."""
-        owner = getattr(instance, self.of) if self.of else instance
-        return owner.groups.all()
-
-    def to_representation(self, value: Any) -> list[str]:  # noqa: ANN401 - a queryset
+    def show(self, row: Any, context: Context) -> list[str]:  # noqa: ANN401 - a row with groups
         """Return the names."""
-        return [group.name for group in value]
+        return [name for _, name in context["groups"][row.pk]]
 
     def to_internal_value(self, data: Any) -> list[str]:  # noqa: ANN401 - JSON
         """Return the names as given."""
@@ -89,7 +79,7 @@ class GroupedForm(OwnedForm):
         return groups_for(actor=self.context["request"].user, names=validated_data.pop("groups", None))
 
 
-class FileReference(serializers.Field):  # type: ignore[type-arg]
+class FileReference(ShownField):
     """A portfolio's file: where to get it, what its owner calls it, and its key in storage."""
 
     def __init__(self, field: str, *, conversion: bool = False) -> None:
@@ -107,13 +97,13 @@ class FileReference(serializers.Field):  # type: ignore[type-arg]
             shown |= {**never, "conversion_state": {**TEXT, "enum": ["NONE"]}}
         return {**nullable(record(**shown)), "readOnly": True}
 
-    def to_representation(self, value: Any) -> Json | None:  # noqa: ANN401 - a portfolio
+    def show(self, row: Any, context: Context) -> Json | None:  # noqa: ANN401 - a portfolio
         """Return the object, or None."""
-        file = getattr(value, self.field)
+        file = getattr(row, self.field)
         if file is None:
             return None
         reference: Json = {
-            "uri": link(self.context["request"], self.context["version"], "portfolios", value.pk, self.field),
+            "uri": f"{context['links']}portfolios/{row.pk}/{self.field}/",
             "name": file.filename,
             "stored": file.key,
         }
@@ -163,7 +153,7 @@ PORTFOLIO_DETAILS = [
 ]
 
 
-class PortfolioDetails(serializers.Serializer[Any]):
+class PortfolioDetails(Shown):
     """What both versions show of a portfolio besides, when it is asked for alone."""
 
     currency_conversion_json = FileReference("currency_conversion_json")
@@ -223,7 +213,7 @@ class RiskModelForm(OwnedForm):
 IDENTITY = ("supplier_id", "model_id", "version_id")
 
 
-class FactOfFile(serializers.Field):  # type: ignore[type-arg]
+class FactOfFile(ShownField):
     """What is known of a data file's content; null, and never absent, where it has none."""
 
     def __init__(self, column: str) -> None:
@@ -236,9 +226,10 @@ class FactOfFile(serializers.Field):  # type: ignore[type-arg]
         del inwards
         return {**nullable(TEXT), "readOnly": True}
 
-    def to_representation(self, value: DataFile) -> str | None:
+    def show(self, row: DataFile, context: Context) -> str | None:
         """Return it, or None."""
-        return getattr(value.file, self.column) if value.file is not None else None
+        del context
+        return getattr(row.file, self.column) if row.file is not None else None
 
 
 class DataFileForm(OwnedForm):

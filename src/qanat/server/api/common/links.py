@@ -2,23 +2,23 @@
 
 from typing import Any
 
-from rest_framework import serializers
 from rest_framework.request import Request
 
 from qanat.server.api.common.described import LINK, Json, nullable
+from qanat.server.api.common.showing import Context, ShownField
 
 PREFIX = "/api"
 
 
-def link(request: Request | None, version: str, *parts: object) -> str:
-    """Return the absolute URL of ``{base}/{version}/{parts}/``; a relative one where it is no answer to a request."""
+def links(request: Request | None, version: str) -> str:
+    """Return with what all links of an answer begin: ``{base}/{version}/``; a relative one where nobody has asked."""
     if request is None:
-        return "/".join([PREFIX, version, *map(str, parts), ""])
+        return f"{PREFIX}/{version}/"
     base = PREFIX if request.path.startswith(f"{PREFIX}/") else ""
-    return request.build_absolute_uri("/".join([base, version, *map(str, parts), ""]))
+    return request.build_absolute_uri(f"{base}/{version}/")
 
 
-class Link(serializers.Field):  # type: ignore[type-arg]
+class Link(ShownField):
     """The URL of ``{resource}/{id}/{name}/``; with ``of``, only where that field is set."""
 
     def __init__(self, resource: str, name: str, *, of: str | None = None) -> None:
@@ -27,14 +27,15 @@ class Link(serializers.Field):  # type: ignore[type-arg]
         self.resource = resource
         self.name = name
         self.of = of
+        self._column = f"{of}_id"
 
     def on_the_wire(self, *, inwards: bool) -> Json:
         """Describe the field."""
         del inwards
         return {**(LINK if self.of is None else nullable(LINK)), "readOnly": True}
 
-    def to_representation(self, value: Any) -> str | None:  # noqa: ANN401 - any of our tables
+    def show(self, row: Any, context: Context) -> str | None:  # noqa: ANN401 - any of our tables
         """Return the URL, or None."""
-        if self.of is not None and getattr(value, f"{self.of}_id") is None:
+        if self.of is not None and getattr(row, self._column) is None:
             return None
-        return link(self.context["request"], self.context["version"], self.resource, value.pk, self.name)
+        return f"{context['links']}{self.resource}/{row.pk}/{self.name}/"

@@ -1,19 +1,22 @@
 """Models: the endpoints that both versions offer."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 
 from qanat.server.accounts.access import all_visible, may_write
 from qanat.server.api.common import filters
+from qanat.server.api.common.data_files import DataFiles
 from qanat.server.api.common.described import TEXT, Operation, nullable, record
 from qanat.server.api.common.documents import DocumentView
 from qanat.server.api.common.forms import IDENTITY
-from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of
+from qanat.server.api.common.related import Read, beside, listed
+from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of, groups_read
+from qanat.server.api.common.showing import Shown
 from qanat.server.files.storage import link_of
 from qanat.server.risk_models.models import RiskModel
 from qanat.server.risk_models.operations import hide, revive, store_settings
@@ -23,12 +26,14 @@ class Models(ResourceView):
     """What all endpoints of models have in common; hidden models do not exist here."""
 
     model = RiskModel
-    related = ("settings_file",)
-    prefetched = ("groups", "data_files")
+    related: ClassVar[Mapping[str, Read]] = {
+        "data_files": listed(RiskModel, "data_files"),
+        "groups": groups_read(RiskModel, "groups"),
+    }
 
-    def rows(self) -> QuerySet[Any]:
+    def all_rows(self) -> QuerySet[Any]:
         """Leave out the hidden ones."""
-        return super().rows().filter(deleted=False)
+        return super().all_rows().filter(deleted=False)
 
 
 class ModelList(Models, ListView):
@@ -55,7 +60,7 @@ class ModelList(Models, ListView):
         revive(model=hidden, creator=self.actor())
         if "data_files" in form.validated_data:
             hidden.data_files.set(form.validated_data["data_files"])
-        return Response(self.detail_form(hidden, context=self.context()).data)
+        return Response(self.detail_form.show(hidden, self.context()))
 
     def _may_revive(self, hidden: RiskModel) -> bool:
         may_write(actor=self.actor(), groups=list(hidden.groups.all()), version=self.version)
@@ -113,7 +118,7 @@ class ModelStorage(Models):
 class ModelDataFiles(Models):
     """``models/{id}/data_files/``."""
 
-    data_file_form: ClassVar[type[Serializer[Any]]]
+    data_file_form: ClassVar[type[Shown]]
 
     def operations(self) -> dict[str, Operation]:
         """Say what each method takes and gives."""
@@ -122,5 +127,6 @@ class ModelDataFiles(Models):
     def get(self, request: Request, pk: int) -> Response:
         """Return the data files."""
         del request
-        files = self.one(pk).data_files.select_related("file").prefetch_related("groups").order_by("pk")
-        return Response(self.data_file_form(files, many=True, context=self.context()).data)
+        files = self.one(pk).data_files.select_related("file").order_by("pk")
+        context = {**self.context(), **beside(DataFiles.related, files)}
+        return Response([self.data_file_form.show(file, context) for file in files])

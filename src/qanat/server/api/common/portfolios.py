@@ -1,7 +1,7 @@
 """Portfolios: the endpoints that both versions offer."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.http import Http404
@@ -9,15 +9,16 @@ from rest_framework import serializers, status
 from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 
 from qanat.server.analyses.operations import delete_portfolio
 from qanat.server.api.common import filters
-from qanat.server.api.common.analyses import start
+from qanat.server.api.common.analyses import Analyses, start
 from qanat.server.api.common.described import BYTES, DOWNLOAD, MULTIPART, NUMBER, TEXT, Operation, nullable, record
 from qanat.server.api.common.files import FileEndpoint, FileView
 from qanat.server.api.common.parsers import JSONParser
-from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of
+from qanat.server.api.common.related import Read, beside
+from qanat.server.api.common.resources import DetailView, ListView, ResourceView, body_of, groups_read
+from qanat.server.api.common.showing import Shown
 from qanat.server.files.storage import key_of, link_of
 from qanat.server.portfolios.models import FILES, OED_FILES, Portfolio
 from qanat.server.portfolios.operations import READERS, attach_currency_rates, attach_oed_file, attach_stored_files
@@ -57,8 +58,8 @@ class Portfolios(ResourceView):
     """What all endpoints of portfolios have in common."""
 
     model = Portfolio
-    related = FILES
-    prefetched = ("groups",)
+    joined = FILES
+    related: ClassVar[Mapping[str, Read]] = {"groups": groups_read(Portfolio, "groups")}
 
 
 class PortfolioList(Portfolios, ListView):
@@ -284,7 +285,7 @@ class ExposureTransform(Portfolios):
 class CreateAnalysis(Portfolios):
     """``portfolios/{id}/create_analysis/``: create an analysis and queue its inputs."""
 
-    analysis_form: ClassVar[type[Serializer[Any]]]
+    analysis_form: ClassVar[type[Shown]]
 
     def operations(self) -> dict[str, Operation]:
         """Say what each method takes and gives."""
@@ -295,8 +296,8 @@ class CreateAnalysis(Portfolios):
         """Create and queue; nothing remains where either is refused."""
         portfolio = self.one(pk)
         data = {**body_of(request), "portfolio": pk}
-        context = {**self.context(), "any_model": True, "sub_task_counts": {}}
+        context = {**self.context(), **beside(Analyses.related), "any_model": True}
         form = self.analysis_form(data=data, context=context)
         form.is_valid(raise_exception=True)
         analysis = start(form=form, portfolio=portfolio, view=self)
-        return Response(self.analysis_form(analysis, context=context).data, status=status.HTTP_201_CREATED)
+        return Response(self.analysis_form.show(analysis, context), status=status.HTTP_201_CREATED)

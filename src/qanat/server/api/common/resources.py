@@ -1,26 +1,36 @@
 """The verbs that every resource has: list, create, read, replace, change, delete; and what its sub-routes share."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from functools import cache
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model, QuerySet
-from django.http import QueryDict
+from django.http import Http404, QueryDict
 from django.shortcuts import get_object_or_404
+from django.utils.functional import cached_property
 from django_filters import FilterSet
 from rest_framework import status
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 
-from qanat.server.accounts.access import may_write_row, rules_of_groups_hold, visible
+from qanat.server.accounts.access import is_visible, may_write_row, rules_of_groups_hold, visible
 from qanat.server.api.common import filters, lists
 from qanat.server.api.common.described import DELETED, Operation
+from qanat.server.api.common.links import links
 from qanat.server.api.common.policy import BY_GROUPS, Endpoint
+from qanat.server.api.common.related import Read, Related, beside, listed
+from qanat.server.api.common.showing import Shown
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
+
+
+@cache
+def groups_read(table: type[Model], path: str) -> Read:
+    """Return how to read id and name of the groups of rows, which lie at the end of ``path``."""
+    return listed(table, path, f"{path}__name")
 
 
 def body_of(request: Request) -> dict[str, Any]:
@@ -53,20 +63,30 @@ class ResourceView(Endpoint):
     """What the route calls the id of the row of ``model``."""
     holds_files: ClassVar[bool] = False
     """Whether it gives or takes the content of files, which V1 keeps to their groups even where a site opened it."""
-    related: ClassVar[Collection[str]] = ()
-    prefetched: ClassVar[Collection[str]] = ()
+    joined: ClassVar[Collection[str]] = ()
+    """Relations to one row that are read with each row."""
+    related: ClassVar[Mapping[str, Read]] = {}
+    """What else forms show of a row, by name, read for all rows of an answer at once."""
 
     def actor(self) -> User:
         """Return the user who asks."""
         user: User = self.request.user  # type: ignore[assignment]
         return user
 
-    def rows(self) -> QuerySet[Any]:
-        """Return what the actor may see, with what the forms need."""
+    def all_rows(self) -> QuerySet[Any]:
+        """Return all that exists, whoever may see it."""
         rows = self.model._default_manager.order_by("pk")  # noqa: SLF001 - Django's documented name
-        rows = rows.select_related(*self.related) if self.related else rows
-        rows = rows.prefetch_related(*self.prefetched)
-        return visible(rows, actor=self.actor(), through=self.groups_through, version=self.version)
+        return rows.select_related(*self.joined) if self.joined else rows
+
+    def rows(self) -> QuerySet[Any]:
+        """Return what the actor may see."""
+        return visible(self.all_rows(), actor=self.actor(), through=self.groups_through, version=self.version)
+
+    @cached_property
+    def groups(self) -> Related:
+        """The groups of rows, or of what they inherit them from, by the rows' ids: of each its id and name."""
+        path = f"{self.groups_through}__groups" if self.groups_through else "groups"
+        return Related(groups_read(self.model, path))
 
     def one(self, pk: int) -> Any:  # noqa: ANN401 - a row of self.model
         """Return a row, read once in a request; for a write, refuse one of foreign groups before one that is not there.
@@ -86,8 +106,19 @@ class ResourceView(Endpoint):
                     through=self.groups_through,
                     version="" if opened else self.version,
                 )
-            found[pk] = get_object_or_404(self.rows(), pk=pk)
+            row = get_object_or_404(self.all_rows(), pk=pk)
+            if not self.sees(row):
+                raise Http404
+            found[pk] = row
         return found[pk]
+
+    def sees(self, row: Any) -> bool:  # noqa: ANN401 - a row of self.model
+        """Return whether a row exists for the actor: it is one of ``rows``."""
+        # Nobody's groups are read for whom they do not matter.
+        if self.actor().is_superuser or not rules_of_groups_hold(self.version):
+            return True
+        groups = {pk for pk, _ in self.groups[row.pk]}
+        return is_visible(groups=groups, actor=self.actor(), through=self.groups_through, version=self.version)
 
     def admit_to_row(self) -> None:
         """Fetch the row that the route names; a route without arguments names none.
@@ -108,16 +139,22 @@ class ResourceView(Endpoint):
         """Say what each method takes and gives."""
         raise NotImplementedError
 
-    def context(self) -> dict[str, Any]:
-        """Return what forms need to know besides the row."""
-        return {"request": self.request, "version": self.version, "view": self}
+    def context(self, rows: Collection[Any] = ()) -> dict[str, Any]:
+        """Return what forms need to know besides the row, or besides each of ``rows``."""
+        return {
+            "request": self.request,
+            "version": self.version,
+            "view": self,
+            "links": links(self.request, self.version),
+            **beside(self.related, rows),
+        }
 
 
 class ListView(ResourceView):
     """``{resource}/``: list and create."""
 
-    list_form: ClassVar[type[Serializer[Any]]]
-    detail_form: ClassVar[type[Serializer[Any]]]
+    list_form: ClassVar[type[Shown]]
+    detail_form: ClassVar[type[Shown]]
     filters: ClassVar[type[FilterSet]]
     searched: ClassVar[tuple[str, ...]]
     """The columns in which ``q`` looks."""
@@ -137,13 +174,9 @@ class ListView(ResourceView):
         found = filters.filtered(self.filters, request.query_params, rows=self.rows())
         asked = lists.asked(request.query_params, ordered_by=self.ordered_by)
         page = lists.page(found, asked=asked, searched=self.searched)
-        shown = self.list_form(page.rows, many=True, context=self.list_context(page.rows)).data
+        context = self.context(page.rows)
+        shown = [self.list_form.show(row, context) for row in page.rows]
         return Response(shown, headers=lists.headers(page, request=request))
-
-    def list_context(self, rows: list[Any]) -> dict[str, Any]:
-        """Return the context for a list, where a form needs to know of all rows at once."""
-        del rows
-        return self.context()
 
     def post(self, request: Request) -> Response:
         """Create a row."""
@@ -156,7 +189,7 @@ class ListView(ResourceView):
 class DetailView(ResourceView):
     """``{resource}/{id}/``: read, replace, change, delete."""
 
-    detail_form: ClassVar[type[Serializer[Any]]]
+    detail_form: ClassVar[type[Shown]]
 
     def operations(self) -> dict[str, Operation]:
         """Say what each method takes and gives."""
@@ -166,7 +199,7 @@ class DetailView(ResourceView):
     def get(self, request: Request, pk: int) -> Response:
         """Return the row."""
         del request
-        return Response(self.detail_form(self.one(pk), context=self.context()).data)
+        return Response(self.detail_form.show(self.one(pk), {**self.context(), "groups": self.groups}))
 
     def put(self, request: Request, pk: int) -> Response:
         """Replace the row's writable fields."""

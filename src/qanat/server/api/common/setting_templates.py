@@ -17,16 +17,16 @@ from qanat.server.api.common import filters
 from qanat.server.api.common.described import LINK, Json, Operation, nullable
 from qanat.server.api.common.documents import DocumentView
 from qanat.server.api.common.forms import OwnedForm
-from qanat.server.api.common.links import link
 from qanat.server.api.common.models import Models
 from qanat.server.api.common.resources import DetailView, ListView, ResourceView
+from qanat.server.api.common.showing import Context, ShownField
 from qanat.server.files.operations import duplicate
 from qanat.server.files.owned import replace_file
 from qanat.server.risk_models.models import RiskModel, SettingTemplate
 from qanat.server.risk_models.operations import delete_template, store_template
 
 
-class ContentLink(serializers.Field):  # type: ignore[type-arg]
+class ContentLink(ShownField):
     """The URL of a template's settings, where it has any."""
 
     def __init__(self) -> None:
@@ -38,12 +38,11 @@ class ContentLink(serializers.Field):  # type: ignore[type-arg]
         del inwards
         return {**nullable(LINK), "readOnly": True}
 
-    def to_representation(self, value: SettingTemplate) -> str | None:
+    def show(self, row: SettingTemplate, context: Context) -> str | None:
         """Return the URL, or None."""
-        if value.file_id is None:
+        if row.file_id is None:
             return None
-        of_model = ("models", value.model_id, "setting_templates", value.pk, "content")
-        return link(self.context["request"], self.context["version"], *of_model)
+        return f"{context['links']}models/{row.model_id}/setting_templates/{row.pk}/content/"
 
 
 class TemplateForm(OwnedForm):
@@ -130,7 +129,7 @@ class SettingTemplates(ResourceView):
         super().admit_to_row()
 
     def rows(self) -> QuerySet[Any]:
-        """Return the model's templates."""
+        """Return the model's templates: who sees the model sees all of them."""
         return SettingTemplate.objects.filter(model=self.of_model()).select_related("file", "model").order_by("pk")
 
 

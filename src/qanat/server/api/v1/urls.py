@@ -53,9 +53,9 @@ class CreateAnalysis(V1, portfolios.CreateAnalysis):
 class V1Models(V1, models.Models):
     """V1 does not know models of run mode V2."""
 
-    def rows(self) -> QuerySet[Any]:
+    def all_rows(self) -> QuerySet[Any]:
         """Leave out the models that V1 cannot run."""
-        return super().rows().exclude(run_mode="V2")
+        return super().all_rows().exclude(run_mode="V2")
 
 
 class ModelList(V1Models, models.ModelList):

@@ -10,8 +10,9 @@ from qanat.domain.step_state import SHOWN_AS
 from qanat.server.accounts.access import priorities_withheld
 from qanat.server.analyses.operations import store_settings
 from qanat.server.api.common import forms
-from qanat.server.api.common.described import ANY_OBJECT, NUMBER, array, record
-from qanat.server.api.common.links import Link, link
+from qanat.server.api.common.described import ANY_OBJECT, NUMBER, TEXT, Json, array, record
+from qanat.server.api.common.links import Link
+from qanat.server.api.common.showing import Context, Shown, ShownField
 from qanat.server.files import settings_documents
 from qanat.server.risk_models.models import RiskModel
 from qanat.server.risk_models.operations import store_settings as store_model_settings
@@ -19,7 +20,6 @@ from qanat.server.runs import queries
 from qanat.server.runs.models import Step
 
 IN_QUEUE = (SubTaskStatus.PENDING, SubTaskStatus.QUEUED, SubTaskStatus.STARTED)
-Json = dict[str, Any]
 
 
 class PortfolioItem(forms.GroupedForm, forms.PortfolioForm):
@@ -46,7 +46,7 @@ class Portfolio(PortfolioItem, forms.PortfolioDetails):
         fields: ClassVar = [*PortfolioItem.Meta.fields, *forms.PORTFOLIO_DETAILS[1:]]
 
 
-class Document(serializers.JSONField):
+class Document(serializers.JSONField, ShownField):
     """Settings given inline; on the way out, the link to them."""
 
     def __init__(self, shown: Link) -> None:
@@ -58,14 +58,9 @@ class Document(serializers.JSONField):
         """Describe the document inwards, the link outwards."""
         return ANY_OBJECT if inwards else self.shown.on_the_wire(inwards=False)
 
-    def get_attribute(self, instance: Any) -> Any:  # noqa: ANN401 - a row
-        """Hand the row itself to the link."""
-        return instance
-
-    def to_representation(self, value: Any) -> Any:  # noqa: ANN401 - a row; the link or null
-        """Return the link."""
-        self.shown.bind(str(self.field_name), self.parent)
-        return self.shown.to_representation(value)
+    def show(self, row: Any, context: Context) -> str | None:  # noqa: ANN401 - a row
+        """Return the link, or None."""
+        return self.shown.show(row, context)
 
 
 class Model(forms.GroupedForm, forms.RiskModelForm):
@@ -127,7 +122,7 @@ def status_count(counts: queries.SubTaskCounts) -> dict[str, int]:
     }
 
 
-class SubTaskCounted(serializers.Field):  # type: ignore[type-arg]
+class SubTaskCounted(ShownField):
     """What follows from the counts of an analysis' sub-tasks, which a list counts for all its rows at once."""
 
     def __init__(self, schema: Json, of: Callable[[queries.SubTaskCounts], Any]) -> None:
@@ -141,12 +136,9 @@ class SubTaskCounted(serializers.Field):  # type: ignore[type-arg]
         del inwards
         return {**self.schema, "readOnly": True}
 
-    def to_representation(self, value: Any) -> Any:  # noqa: ANN401 - an analysis; JSON
-        """Return it, counting once for the fields of a single analysis."""
-        counted = self.context["sub_task_counts"]
-        if value.pk not in counted:
-            counted |= queries.sub_task_counts([value.pk])
-        return self.of(counted[value.pk])
+    def show(self, row: Any, context: Context) -> Any:  # noqa: ANN401 - an analysis; JSON
+        """Return it."""
+        return self.of(context["sub_task_counts"][row.pk])
 
 
 class Analysis(forms.AnalysisForm):
@@ -155,7 +147,7 @@ class Analysis(forms.AnalysisForm):
     settings = Document(  # type: ignore[assignment] # V2 takes the document inline
         Link("analyses", "settings", of="settings_file")
     )
-    groups = forms.GroupsField(of="portfolio", read_only=True)
+    groups = forms.GroupsField(read_only=True)
     priority = serializers.IntegerField(min_value=1, max_value=10, required=False)
     chunking_configuration = Link("analyses", "chunking_configuration")
     sub_task_list = Link("analyses", "sub_task_list")
@@ -230,20 +222,34 @@ class LogLink(Link):
         """Link to ``log``."""
         super().__init__("analysis-task-statuses", log, of=log)
 
-    def to_representation(self, value: Step) -> str | None:
+    def show(self, row: Step, context: Context) -> str | None:
         """Return the URL, or None."""
-        return (
-            link(self.context["request"], "v2", self.resource, value.pk, self.name)
-            if getattr(value, self.name)
-            else None
-        )
+        return f"{context['links']}{self.resource}/{row.pk}/{self.name}/" if getattr(row, self.name) else None
 
 
-class SubTask(serializers.ModelSerializer[Step]):
+class ShownStatus(ShownField):
+    """The status of a sub-task that clients know."""
+
+    def __init__(self) -> None:
+        """Read-only."""
+        super().__init__(source="*", read_only=True)
+
+    def on_the_wire(self, *, inwards: bool) -> Json:
+        """Describe the field."""
+        del inwards
+        return {**TEXT, "readOnly": True}
+
+    def show(self, row: Step, context: Context) -> str:
+        """Return the status."""
+        del context
+        return SHOWN_AS[StepState(row.state)].value
+
+
+class SubTask(Shown, serializers.ModelSerializer[Step]):
     """A sub-task, with what it used: ``resources`` is ours, additional to what clients know."""
 
     task_id = serializers.CharField(source="celery_id")
-    status = serializers.SerializerMethodField()
+    status = ShownStatus()
     queue_name = serializers.CharField(source="queue")
     pending_time = serializers.DateTimeField(source="pending_at")
     queue_time = serializers.DateTimeField(source="queued_at", allow_null=True, read_only=True)
@@ -273,7 +279,3 @@ class SubTask(serializers.ModelSerializer[Step]):
             "resources",
             *LOGS,
         ]
-
-    def get_status(self, step: Step) -> str:
-        """Return the status that clients know."""
-        return SHOWN_AS[StepState(step.state)].value

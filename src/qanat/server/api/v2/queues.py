@@ -7,7 +7,10 @@ from rest_framework.response import Response
 
 from qanat.contract.statuses import SubTaskStatus
 from qanat.server.api.common.described import NUMBER, TEXT, TIME, Json, Operation, array, nullable, record
+from qanat.server.api.common.links import links
+from qanat.server.api.common.models import Models
 from qanat.server.api.common.policy import USERS, Endpoint
+from qanat.server.api.common.related import beside
 from qanat.server.api.v2 import forms
 from qanat.server.queues import queries
 from qanat.server.risk_models.models import RiskModel
@@ -39,10 +42,10 @@ ANALYSIS = record(
 )
 
 
-def show_models(models: list[RiskModel]) -> list[Json]:
-    """Return models as items of V2's list, with relative links."""
-    shown: list[Json] = forms.Model(models, many=True, context={"request": None, "version": "v2"}).data  # type: ignore[assignment]
-    return shown
+def show_models(models: list[RiskModel]) -> dict[int, Json]:
+    """Return models by id as items of V2's list, with relative links."""
+    context = {"links": links(None, "v2"), **beside(Models.related, models)}
+    return {model.pk: forms.Model.show(model, context) for model in models}
 
 
 class Queues(Endpoint):
@@ -56,7 +59,7 @@ class Queues(Endpoint):
 
     def get(self, request: Request) -> Response:
         """Return the queues."""
-        return Response([queue.shown(show_models) for queue in queries.queues(cast("User", request.user))])
+        return Response(queries.shown(queries.queues(cast("User", request.user)), show_models))
 
 
 class QueueStatus(Endpoint):

@@ -20,6 +20,7 @@ from qanat.server.api.common.analyses import Analyses
 from qanat.server.api.common.described import CLEARED, DOWNLOAD, TEXT, Operation, Parameter
 from qanat.server.api.common.files import empty, text_download
 from qanat.server.api.common.filters import filtered, parameters, text
+from qanat.server.api.common.links import links
 from qanat.server.api.common.policy import STAFF, Endpoint
 from qanat.server.api.v2 import forms
 from qanat.server.files.storage import storage
@@ -64,7 +65,8 @@ class SubTaskList(Analyses):
             steps = steps.filter(slug__contains=slug.lower())
         if status := request.query_params.get("subtask_status"):
             steps = steps.filter(state__in=states_shown_as(status))
-        return Response(forms.SubTask(steps, many=True, context=self.context()).data)
+        context = self.context()
+        return Response([forms.SubTask.show(step, context) for step in steps])
 
 
 class StaffView(Endpoint):
@@ -116,7 +118,8 @@ class SubTasks(StaffView):
         found = filtered(StepFilters, request.query_params, rows=self.rows())
         asked = lists.asked(request.query_params, ordered_by=self.ordered_by)
         page = lists.page(found, asked=asked, searched=self.searched)
-        shown = forms.SubTask(page.rows, many=True, context={"request": request}).data
+        context = {"links": links(request, "v2")}
+        shown = [forms.SubTask.show(step, context) for step in page.rows]
         return Response(shown, headers=lists.headers(page, request=request))
 
 
@@ -130,7 +133,7 @@ class SubTask(StaffView):
 
     def get(self, request: Request, pk: int) -> Response:
         """Return the sub-task; every field is read-only."""
-        return Response(forms.SubTask(get_object_or_404(self.rows(), pk=pk), context={"request": request}).data)
+        return Response(forms.SubTask.show(get_object_or_404(self.rows(), pk=pk), {"links": links(request, "v2")}))
 
     put = get
     patch = get

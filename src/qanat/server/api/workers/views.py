@@ -2,12 +2,14 @@
 
 import base64
 import contextlib
+import io
 import mimetypes
+import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import PurePath
-from typing import IO, Any, cast
+from typing import IO, Any, BinaryIO, cast
 
 from django.conf import settings
 from django.http import Http404, StreamingHttpResponse
@@ -20,6 +22,7 @@ from rest_framework.response import Response
 from qanat.contract.statuses import FailureClass, StepState
 from qanat.contract.worker_protocol import MOST_ALONG_BYTES, SMALL_BYTES, HelloAnswer, InputFile, StepSpec
 from qanat.server.api.common.policy import Endpoint
+from qanat.server.api.common.uploads import body_on_disk
 from qanat.server.api.workers.serializers import (
     ClaimFields,
     CommitFields,
@@ -163,7 +166,9 @@ class Output(StepView):
         """Store an output of this attempt; it means nothing until the step is committed."""
         step = claims.held(step_id=step_id, fence=self.fence)
         filename = request.query_params.get("filename", label)
-        kept = _keep(_blocks(cast("IO[bytes]", request.data)), filename=filename, step=step)
+        body = body_on_disk(request)
+        content = _blocks(cast("IO[bytes]", request.data)) if body is None else body
+        kept = _keep(content, filename=filename, step=step)
         return Response({"label": label, **kept.as_json()})
 
 
@@ -252,11 +257,14 @@ def _outputs(step_id: int, fence: int, last_word: Mapping[str, Any]) -> dict[str
     return stored | small
 
 
-def _keep(content: Iterable[bytes], *, filename: str, step: Step) -> FileRef:
-    """Store an output of a step's present attempt."""
+def _keep(content: Iterable[bytes] | BinaryIO, *, filename: str, step: Step) -> FileRef:
+    """Store an output of a step's present attempt: what it consists of, or a file that storage may take over."""
     name = PurePath(PurePath(filename).name)
     key = f"{claims.attempt_prefix(step)}/{uuid.uuid4().hex}{''.join(name.suffixes[-2:])}"
-    size = storage().write(key, content)
+    if isinstance(content, io.IOBase):
+        size = storage().take(key, cast("BinaryIO", content), size=os.fstat(content.fileno()).st_size)
+    else:
+        size = storage().write(key, cast("Iterable[bytes]", content))
     content_type = CONTENT_TYPES.get(name.suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
     return FileRef(key=key, filename=str(name), content_type=content_type, size=size)
 
