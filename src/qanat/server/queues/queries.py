@@ -127,9 +127,9 @@ def queue_status(
     for row in rows:
         mine = sub_tasks[row["pk"]]
         on = mine.queues | _v1_queue(row)
-        shown = {"analysis": _analysis(row, mine), "updated_tasks": []}
+        entry = {"analysis": _analysis(row, mine), "updated_tasks": []}
         for name in on:
-            on_queue[name].append(shown)
+            on_queue[name].append(entry)
         if only is not None or row["pk"] in also:
             asked_for |= on
     found = [queue for queue in _queues(actor, also=asked_for) if only is None or queue.name in asked_for]

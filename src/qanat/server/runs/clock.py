@@ -2,13 +2,12 @@
 
 from datetime import UTC, datetime
 
-from django.conf import settings
 from django.db import connection
 
 
 def shown(moment: datetime) -> str:
-    """Return how clients see a moment, which is in UTC: always with six digits after the second, and a Z."""
-    return moment.strftime(str(settings.REST_FRAMEWORK["DATETIME_FORMAT"]))
+    """Return how clients see a moment: in UTC, always with six digits after the second, and a Z."""
+    return f"{moment.astimezone(UTC).isoformat(timespec='microseconds')[:-6]}Z"
 
 
 def now() -> datetime:

@@ -4,7 +4,6 @@ The framework's way builds a form's fields anew for each request and finds out, 
 value is had. That was nine tenths of the time of a long list, and half of that of a single row.
 """
 
-import datetime as dt
 from collections.abc import Callable, Mapping
 from functools import cache
 from operator import attrgetter
@@ -13,6 +12,7 @@ from typing import Any, Final
 from rest_framework import serializers
 
 from qanat.server.api.common.described import Json
+from qanat.server.runs import clock
 
 Context = Mapping[str, Any]
 Read = Callable[[Any, Context], Any]
@@ -43,11 +43,6 @@ class Shown(serializers.Serializer[Any]):
         return self.show(instance, self.context)
 
 
-def moment(time: dt.datetime | None) -> str | None:
-    """Return a time as clients know it: UTC, with microseconds, ending in Z."""
-    return None if time is None else f"{time.astimezone(dt.UTC).isoformat(timespec='microseconds')[:-6]}Z"
-
-
 @cache
 def _readers(form: type[Shown]) -> list[tuple[str, Read]]:
     fields = form().fields.values()
@@ -63,7 +58,7 @@ def _reader(field: Any) -> Read:  # noqa: ANN401 - a field of any kind
     if isinstance(field, serializers.ManyRelatedField):
         return lambda row, context: context[source][row.pk]
     if isinstance(field, serializers.DateTimeField):
-        return _of(source, moment)
+        return _of(source, clock.shown)
     if isinstance(field, AS_THEY_ARE):
         return _of(source)
     if isinstance(field, CONVERTED):

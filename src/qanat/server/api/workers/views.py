@@ -264,7 +264,7 @@ def _keep(content: Iterable[bytes] | BinaryIO, *, filename: str, step: Step) -> 
     if isinstance(content, io.IOBase):
         size = storage().take(key, cast("BinaryIO", content), size=os.fstat(content.fileno()).st_size)
     else:
-        size = storage().write(key, cast("Iterable[bytes]", content))
+        size = storage().write(key, content)
     content_type = CONTENT_TYPES.get(name.suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
     return FileRef(key=key, filename=str(name), content_type=content_type, size=size)
 
