@@ -75,13 +75,14 @@ class ServerInfo(Endpoint):
         """Return version, configuration and components."""
         del request
         server = settings.QANAT
-        database = settings.DATABASES["default"]["ENGINE"]
+        # The names of the framework's own, by which clients know them.
+        engine = {"sqlite": "sqlite3", "postgresql": "postgresql"}[server.database.kind]
         config: dict[str, Any] = {
             "DEBUG": settings.DEBUG,
             "LANGUAGE_CODE": settings.LANGUAGE_CODE,
             "TIME_ZONE": settings.TIME_ZONE,
             "STORAGES": {"default": {"BACKEND": f"qanat.storage.{server.storage_kind}"}},
-            "DB_ENGINE": database,
+            "DB_ENGINE": f"django.db.backends.{engine}",
             "STORAGE_TYPE": server.storage_type,
             "MEDIA_ROOT": str(server.media_root),
             "AWS_STORAGE_BUCKET_NAME": server.aws_bucket_name,
