@@ -23,7 +23,7 @@ def token(stage: Stage, running: int) -> str:
 
 
 def say(stage: Stage, *messages: object, authorization: str = "") -> None:
-    """Say things, each on a connection of its own, as kernels do."""
+    """Say things, each on a connection of its own, as kernels do; in what order they are heard nobody knows."""
     for message in messages:
         with stage.connect(PATH, authorization=authorization) as connection:
             connection.send(json.dumps(message))
@@ -68,7 +68,10 @@ def test_a_total_begins_anew_and_no_more_is_done_than_there_is(
 def test_a_step_is_believed_by_its_token(stage: Stage, running: int, token: str, eventually: Eventually) -> None:
     mine = f"{STEP_TOKEN_SCHEME} {token}"
 
-    say(stage, {"analysis_pk": 0, "events_total": "8"}, {"analysis_pk": 0, "events_complete": 2}, authorization=mine)
+    say(stage, {"analysis_pk": 0, "events_total": "8"}, authorization=mine)
+    eventually(lambda: stage.do(backstage.progress, running) == (0, 8))
+
+    say(stage, {"analysis_pk": 0, "events_complete": 2}, authorization=mine)
 
     eventually(lambda: stage.do(backstage.progress, running) == (2, 8))
 
@@ -77,7 +80,9 @@ def test_what_is_proved_is_not_changed_by_what_anybody_says(
     stage: Stage, running: int, token: str, eventually: Eventually
 ) -> None:
     proof = f"{STEP_TOKEN_SCHEME} {token}"
-    say(stage, {"events_total": 8}, {"events_complete": 2}, authorization=proof)
+    say(stage, {"events_total": 8}, authorization=proof)
+    eventually(lambda: stage.do(backstage.progress, running) == (0, 8))
+    say(stage, {"events_complete": 2}, authorization=proof)
     eventually(lambda: stage.do(backstage.progress, running) == (2, 8))
 
     say(stage, {"analysis_pk": running, "events_total": 1000}, {"analysis_pk": running, "events_complete": 999})
