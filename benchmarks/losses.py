@@ -203,6 +203,19 @@ def run_plain(exposure: Exposure, files: Mapping[str, Path], settings: Path, fol
     assert done.returncode == 0, done.stdout[-3000:]
 
 
+def wish_of(exposure: Exposure, case: Case, files: Mapping[str, Path], settings: Path, *, output: Path) -> Wish:
+    """Return what is asked of Qanat."""
+    return Wish(
+        model=exposure.name,
+        files=dict(files),
+        settings=settings,
+        output=output,
+        lookup_chunks=case.chunks or None,
+        loss_chunks=case.chunks or None,
+        v1=not case.chunks,
+    )
+
+
 def run_here(client: Client, wish: Wish) -> None:
     """Run through the API."""
     execute(client, wish, quiet=True)
@@ -237,6 +250,9 @@ def compare(
         ),
         connect(server=None, user=None, password=None, data_dir=layout.root) as client,
     ):
+        # A worker that has just started imports the kernel, which it does once.
+        small = Case(locations=10, samples=10, chunks=0)
+        run_here(client, wish_of(exposure, small, *exposure.of(small, folder / "exposure"), output=folder / "warm"))
         for case in cases:
             files, settings = exposure.of(case, folder / "exposure")
             found: dict[str, list[Figures]] = {"plain": [], "here": []}
@@ -245,16 +261,7 @@ def compare(
                 if not skip_plain:
                     plain = measured(run_plain, exposure, files, settings, out / "plain")
                     found["plain"] += [plain] if number else []
-                wish = Wish(
-                    model=exposure.name,
-                    files=dict(files),
-                    settings=settings,
-                    output=out / "here",
-                    lookup_chunks=case.chunks or None,
-                    loss_chunks=case.chunks or None,
-                    v1=not case.chunks,
-                )
-                here = measured(run_here, client, wish)
+                here = measured(run_here, client, wish_of(exposure, case, files, settings, output=out / "here"))
                 found["here"] += [here] if number else []
                 comparable = not skip_plain and not case.chunks and numbered_by_location(out / "plain")
                 assert not comparable or same_tables(out / "plain", out / "here"), "the tables differ"

@@ -6,10 +6,11 @@ whether or not the actor can see it. ``api/common/policy.py`` has every endpoint
 """
 
 from collections.abc import Collection, Iterable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from django.conf import settings
 from django.contrib.auth.models import Group, User
+from django.db import connection
 from django.db.models import Exists, Model, OuterRef, QuerySet
 
 from qanat.domain import access
@@ -40,6 +41,28 @@ def actor_of(user: User) -> Actor:
         found = Actor(groups=groups, is_staff=user.is_staff, is_superuser=user.is_superuser)
         user.__dict__["_actor"] = found
     return found
+
+
+FLAGS: Final = ("is_superuser", "is_staff", "is_active")
+KNOWN: Final = ("id", "username", "password", "email", "first_name", "last_name", *FLAGS)
+_users_with_groups = Prepared(lambda pks: User.objects.filter(pk__in=pks).order_by().values_list(*KNOWN, "groups"))
+
+
+def user_with_groups(pk: int) -> User:
+    """Return a user as they are now; what ``actor_of`` says of them is read in the same query.
+
+    Raises:
+        User.DoesNotExist: there is none.
+    """
+    rows = _users_with_groups([pk])
+    if not rows:
+        raise User.DoesNotExist
+    known = dict(zip(KNOWN, rows[0], strict=False))
+    known |= {flag: bool(known[flag]) for flag in FLAGS}  # SQLite has numbers for them.
+    user = User.from_db(connection.alias, KNOWN, list(known.values()))
+    groups = frozenset(group for *_, group in rows if group is not None)
+    user.__dict__["_actor"] = Actor(groups=groups, is_staff=user.is_staff, is_superuser=user.is_superuser)
+    return user
 
 
 def rules_of_groups_hold(version: str) -> bool:
