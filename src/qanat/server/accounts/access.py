@@ -44,7 +44,12 @@ def actor_of(user: User) -> Actor:
 
 
 FLAGS: Final = ("is_superuser", "is_staff", "is_active")
-KNOWN: Final = ("id", "username", "password", "email", "first_name", "last_name", *FLAGS)
+KNOWN: Final = [
+    field.attname
+    for field in User._meta.concrete_fields  # noqa: SLF001 - Django's documented name
+    if field.attname not in {"last_login", "date_joined"}
+]
+"""Columns of a user, in the table's order, but for those that databases write in different ways."""
 _users_with_groups = Prepared(lambda pks: User.objects.filter(pk__in=pks).order_by().values_list(*KNOWN, "groups"))
 
 
