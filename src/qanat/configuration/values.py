@@ -54,8 +54,14 @@ def write_duration(time: timedelta) -> str:
     """Return a length of time as ``read_duration`` reads it: ``days=2,hours=1``."""
     hours, rest = divmod(time.seconds, 3600)
     minutes, seconds = divmod(rest, 60)
-    parts = {"days": time.days, "hours": hours, "minutes": minutes, "seconds": seconds + time.microseconds / 1e6}
-    return ",".join(f"{unit}={number:g}" for unit, number in parts.items() if number)
+    parts = {
+        "days": time.days,
+        "hours": hours,
+        "minutes": minutes,
+        "seconds": seconds,
+        "microseconds": time.microseconds,
+    }
+    return ",".join(f"{unit}={number}" for unit, number in parts.items() if number)
 
 
 def in_small_letters(given: object) -> object:
