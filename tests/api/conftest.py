@@ -1,7 +1,7 @@
 """Fixtures of the tests of the API: somebody without groups, and what they need for an analysis."""
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 
 from qanat.server.analyses.models import Analysis
 from qanat.server.config import celery  # noqa: F401 - as the server's entry point does
@@ -10,7 +10,14 @@ from qanat.server.risk_models.models import RiskModel
 from qanat.server.runs import doorbell
 from tests.api.caller import Caller
 from tests.api.world import Workers
-from tests.factories import make_analysis, make_complete_analysis, make_model, make_portfolio, make_user
+from tests.factories import (
+    make_analysis,
+    make_complete_analysis,
+    make_group,
+    make_model,
+    make_portfolio,
+    make_user,
+)
 
 VERSIONS = ("v1", "v2")
 
@@ -25,6 +32,18 @@ def version(request: pytest.FixtureRequest) -> str:
 def user(db: None) -> User:
     """Somebody without groups."""
     return make_user()
+
+
+@pytest.fixture
+def group(db: None) -> Group:
+    """A group."""
+    return make_group()
+
+
+@pytest.fixture
+def member(group: Group) -> User:
+    """Somebody of the group."""
+    return make_user(group)
 
 
 @pytest.fixture

@@ -25,18 +25,14 @@ carries the step token as ``Authorization: Step <token>``. 5xx and connection er
 until its lease has run out.
 
 Most files of most steps are small, and a request costs more than a small file does: what is no larger than
-``SMALL_BYTES`` comes with the answer to the claim and goes with the commit or failure, in base64, as does the end of
-the log. Only larger ones are requests of their own.
+``along.SMALL_BYTES`` comes with the answer to the claim and goes with the commit or failure, in base64, as does the
+end of the log. Only larger ones are requests of their own.
 """
 
 from typing import Any, Final, Literal, NotRequired, TypedDict
 
 WORKER_KEY_SCHEME: Final = "Worker"
 STEP_TOKEN_SCHEME: Final = "Step"  # noqa: S105 - the scheme's name, not a token
-
-SMALL_BYTES: Final = 2**16
-MOST_ALONG_BYTES: Final = 2**20
-"""Of small files, how much at most goes along with one claim, commit or failure; the rest goes as if it were large."""
 
 HeartbeatVerdict = Literal["continue", "cancel", "drain", "lost"]
 

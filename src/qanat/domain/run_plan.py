@@ -232,8 +232,8 @@ def _chunked_inputs(chunks: int) -> list[Stage]:
     given = (*EXPOSURE, labels.SETTINGS, labels.COMPLEX_DATA_PREFIX)
     prepared = (*given, labels.PREPARED_EXPOSURE)
     # The exposure is read once for all chunks, whose share of it is all that they get.
-    own = (labels.EXPOSURE_SLICE,) if chunks > 1 else ()
-    slices = tuple(slice_ for label in own for slice_ in _all_chunks(label, chunks))
+    cut = chunks > 1
+    slices = _all_chunks(labels.EXPOSURE_SLICE, chunks) if cut else ()
     return [
         (_step(tasks.PREPARE_INPUT_GENERATION_PARAMS, phase, reads=given),),
         (_step(tasks.PRE_ANALYSIS_HOOK, phase, reads=given, writes=(labels.PREPARED_EXPOSURE, *slices)),),
@@ -242,8 +242,8 @@ def _chunked_inputs(chunks: int) -> list[Stage]:
             "prepare-keys-file",
             phase,
             chunks,
-            reads=(labels.SETTINGS, labels.COMPLEX_DATA_PREFIX) if own else prepared,
-            own=own,
+            reads=(labels.SETTINGS, labels.COMPLEX_DATA_PREFIX) if cut else prepared,
+            own=(labels.EXPOSURE_SLICE,) if cut else (),
             writes=(labels.KEYS_CHUNK,),
         ),
         (_step(tasks.COLLECT_KEYS, phase, reads=_all_chunks(labels.KEYS_CHUNK, chunks), writes=(labels.KEYS,)),),

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from qanat.contract import along
 from qanat.contract.statuses import FailureClass
-from qanat.contract.worker_protocol import SMALL_BYTES, Claim, Commit, Failure, Heartbeat, Resources, StepSpec
+from qanat.contract.worker_protocol import Claim, Commit, Failure, Heartbeat, Resources, StepSpec
 from qanat.worker import memory, processes, shims, tool_server
 from qanat.worker.identity import ModelIdentity
 from qanat.worker.run_dir import DISK_IS_FULL, PROGRESS, RESULT, RunDir
@@ -159,7 +160,7 @@ class Supervisor:
             return
         comes_back = attempt.handed_back.is_set() or attempt.abandoned.is_set()
         try:
-            attempt.files.send_rest_of_log(but_bytes=0 if comes_back else SMALL_BYTES)
+            attempt.files.send_rest_of_log(but_bytes=0 if comes_back else along.SMALL_BYTES)
         except ServerAway as away:
             # A log is not worth the step's work: what there is of it stays with the step.
             logger.warning("The end of the log of %s is lost: %s", spec["slug"], away)

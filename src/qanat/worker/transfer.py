@@ -3,21 +3,12 @@
 Small ones come with the claim and go with the last word; larger ones are requests of their own.
 """
 
-import base64
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NotRequired, TypedDict
 
-from qanat.contract import labels, tasks
-from qanat.contract.worker_protocol import (
-    MOST_ALONG_BYTES,
-    SMALL_BYTES,
-    InputFile,
-    LogPiece,
-    OutputFile,
-    SmallOutput,
-    StepSpec,
-)
+from qanat.contract import along, labels, tasks
+from qanat.contract.worker_protocol import InputFile, LogPiece, OutputFile, SmallOutput, StepSpec
 from qanat.worker import exposure_files
 from qanat.worker.run_dir import RunDir
 from qanat.worker.server import Server
@@ -70,7 +61,7 @@ class Transfer:
     def _fetch(self, number: int, file: InputFile) -> Path:
         target = self._run_dir.inputs / f"{number}-{Path(file['filename']).name}"
         if "content" in file:
-            target.write_bytes(base64.b64decode(file["content"]))
+            target.write_bytes(along.unpacked(file["content"]))
         else:
             self._server.fetch(self._spec, file["label"], target)
         name = EXPOSURE_NAMES.get(file["label"])
@@ -112,20 +103,17 @@ class Transfer:
             ServerAway: for too long.
         """
         brought = Brought(outputs=[], small_outputs=[])
-        room = MOST_ALONG_BYTES
+        room = along.Room()
         for label, path in self._with_traceback(outputs).items():
-            size = path.stat().st_size
-            if size <= min(SMALL_BYTES, room):
-                room -= size
-                brought["small_outputs"].append(
-                    SmallOutput(label=label, filename=path.name, content=base64.b64encode(path.read_bytes()).decode())
-                )
+            if room.takes(path.stat().st_size):
+                small = SmallOutput(label=label, filename=path.name, content=along.packed(path.read_bytes()))
+                brought["small_outputs"].append(small)
             else:
                 brought["outputs"].append(self._server.store(self._spec, label, path))
         sent = self._log_sent
         rest = self._log_from(sent)
-        if 0 < len(rest) <= SMALL_BYTES:
-            brought["log"] = LogPiece(offset=sent, content=base64.b64encode(rest).decode())
+        if 0 < len(rest) <= along.SMALL_BYTES:
+            brought["log"] = LogPiece(offset=sent, content=along.packed(rest))
         return brought
 
     def _with_traceback(self, outputs: Mapping[str, str]) -> dict[str, Path]:

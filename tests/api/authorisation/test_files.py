@@ -18,18 +18,6 @@ from tests.factories import (
 KINDS = ("portfolio", "analysis", "model", "data file")
 
 
-@pytest.fixture
-def group(db: None) -> Group:
-    """A group."""
-    return make_group()
-
-
-@pytest.fixture
-def member(group: Group) -> User:
-    """Somebody of the group."""
-    return make_user(group)
-
-
 def file_of(kind: str, *groups: Group) -> StoredFile:
     """Return a file of a row that belongs to these groups."""
     file = make_file()

@@ -29,12 +29,6 @@ MOST = 25
 
 
 @pytest.fixture
-def group(db: None) -> Group:
-    """The group that everything belongs to."""
-    return make_group()
-
-
-@pytest.fixture
 def member(group: Group) -> User:
     """Somebody of that group and another."""
     return make_user(group, make_group())

@@ -10,21 +10,9 @@ from qanat.server.api.common.showing import Shown, ShownField
 from qanat.server.config import prepared
 from tests.api.caller import Caller
 from tests.api.shared.test_query_counts import MAKERS
-from tests.factories import make_analysis, make_data_file, make_group, make_user
+from tests.factories import make_analysis, make_data_file
 
 AS_TEXT_IN_V1 = {"num_events_total", "num_events_complete"}
-
-
-@pytest.fixture
-def group(db: None) -> Group:
-    """The group that everything belongs to."""
-    return make_group()
-
-
-@pytest.fixture
-def member(group: Group) -> User:
-    """Somebody of that group."""
-    return make_user(group)
 
 
 @pytest.mark.parametrize("resource", MAKERS)

@@ -27,12 +27,6 @@ MAY_PASS = {"staff"}
 ANALYSIS_ROUTES = ("", "settings/", "settings_file/", "input_file/", "storage_links/", "run_progress/", "data_files/")
 
 
-@pytest.fixture
-def group(db: None) -> Group:
-    """A group."""
-    return make_group()
-
-
 @pytest.fixture(params=PEOPLE)
 def who(request: pytest.FixtureRequest) -> str:
     """Each kind of people."""

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from django.conf import settings
 
+from qanat.contract.along import SMALL_BYTES
 from qanat.contract.statuses import FailureClass, StepState
-from qanat.contract.worker_protocol import SMALL_BYTES, STEP_TOKEN_SCHEME, WORKER_KEY_SCHEME
+from qanat.contract.worker_protocol import STEP_TOKEN_SCHEME, WORKER_KEY_SCHEME
 from qanat.server.analyses.models import Analysis
 from qanat.server.files.storage import storage
 from qanat.server.runs.models import Step

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from qanat.contract import labels
-from qanat.contract.worker_protocol import MOST_ALONG_BYTES, SMALL_BYTES, Claim, LogPiece, StepSpec
+from qanat.contract.along import MOST_ALONG_BYTES, SMALL_BYTES
+from qanat.contract.worker_protocol import Claim, LogPiece, StepSpec
 from qanat.worker.run_dir import RunDir
 from qanat.worker.transfer import Transfer
 from tests.unit.worker.twin import Twin

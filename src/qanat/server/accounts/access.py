@@ -5,7 +5,7 @@ not exist for the actor. Writes also ask ``may_write``, which refuses an object 
 whether or not the actor can see it. ``api/common/policy.py`` has every endpoint ask before its own code runs.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final, TypeVar
 
 from django.conf import settings
@@ -15,11 +15,11 @@ from django.db.models import Exists, Model, OuterRef, QuerySet
 
 from qanat.domain import access
 from qanat.domain.access import Actor, GroupsRefused
-from qanat.server.config.prepared import Prepared
+from qanat.server.config.prepared import Prepared, Row
 
 __all__ = ["GroupsRefused", "WriteRefused", "actor_of", "groups_for", "may_write", "visible"]
 
-Row = TypeVar("Row", bound=Model)
+Table = TypeVar("Table", bound=Model)
 
 
 class WriteRefused(Exception):
@@ -36,11 +36,14 @@ _groups_of_users = Prepared(lambda users: Group.objects.filter(user__in=users).o
 def actor_of(user: User) -> Actor:
     """Return what the rules need to know of a user; the groups are read once in the life of ``user``, a request's."""
     found: Actor | None = user.__dict__.get("_actor")
-    if found is None:
-        groups = frozenset(group for (group,) in _groups_of_users([user.pk]))
-        found = Actor(groups=groups, is_staff=user.is_staff, is_superuser=user.is_superuser)
-        user.__dict__["_actor"] = found
-    return found
+    return found or _as_actor(user, groups=(group for (group,) in _groups_of_users([user.pk])))
+
+
+def _as_actor(user: User, *, groups: Iterable[int]) -> Actor:
+    """Return a user of these groups as the rules know them; ``actor_of`` remembers it."""
+    actor = Actor(groups=frozenset(groups), is_staff=user.is_staff, is_superuser=user.is_superuser)
+    user.__dict__["_actor"] = actor
+    return actor
 
 
 FLAGS: Final = ("is_superuser", "is_staff", "is_active")
@@ -49,24 +52,24 @@ KNOWN: Final = [
     for field in User._meta.concrete_fields  # noqa: SLF001 - Django's documented name
     if field.attname not in {"last_login", "date_joined"}
 ]
-"""Columns of a user, in the table's order, but for those that databases write in different ways."""
+"""Columns of a user in the table's order, the id first, but for those that databases write in different ways."""
 _users_with_groups = Prepared(lambda pks: User.objects.filter(pk__in=pks).order_by().values_list(*KNOWN, "groups"))
 
 
-def user_with_groups(pk: int) -> User:
-    """Return a user as they are now; what ``actor_of`` says of them is read in the same query.
+def users_with_groups(pks: Collection[int]) -> dict[int, User]:
+    """Return users as they are now, by id; what ``actor_of`` says of them is read in the same query."""
+    rows_of: dict[int, list[Row]] = {}
+    for row in _users_with_groups(pks):
+        rows_of.setdefault(row[0], []).append(row)
+    return {pk: _user_of(rows) for pk, rows in rows_of.items()}
 
-    Raises:
-        User.DoesNotExist: there is none.
-    """
-    rows = _users_with_groups([pk])
-    if not rows:
-        raise User.DoesNotExist
+
+def _user_of(rows: list[Row]) -> User:
+    """Return the user of whom there is a row a group, or a single one without."""
     known = dict(zip(KNOWN, rows[0], strict=False))
     known |= {flag: bool(known[flag]) for flag in FLAGS}  # SQLite has numbers for them.
     user = User.from_db(connection.alias, KNOWN, list(known.values()))
-    groups = frozenset(group for *_, group in rows if group is not None)
-    user.__dict__["_actor"] = Actor(groups=groups, is_staff=user.is_staff, is_superuser=user.is_superuser)
+    _as_actor(user, groups=(group for *_, group in rows if group is not None))
     return user
 
 
@@ -75,7 +78,7 @@ def rules_of_groups_hold(version: str) -> bool:
     return version != "v1" or settings.QANAT.enforce_groups_on_v1
 
 
-def visible(rows: QuerySet[Row], *, actor: User, through: str = "", version: str = "") -> QuerySet[Row]:
+def visible(rows: QuerySet[Table], *, actor: User, through: str = "", version: str = "") -> QuerySet[Table]:
     """Return the rows that ``actor`` may see (``domain.access.sees``), without a join that could repeat them.
 
     Args:
@@ -95,18 +98,18 @@ def visible(rows: QuerySet[Row], *, actor: User, through: str = "", version: str
     return rows.filter(shared | ~Exists(belonging)) if through else rows.filter(shared)
 
 
-def is_visible(*, groups: Collection[int], actor: User, through: str = "", version: str = "") -> bool:
-    """Return whether ``actor`` may see a row whose groups are known: what ``visible`` asks the database.
+def is_visible(*, groups: Callable[[], Iterable[int]], actor: User, through: str = "", version: str = "") -> bool:
+    """Return whether ``actor`` may see a row: what ``visible`` asks the database.
 
     Args:
-        groups: ids of those of the row, or of what it inherits them from.
+        groups: returns the ids of those of the row, or of what it inherits them from; called where they matter.
         actor: the user.
         through: relation to the table with the groups.
         version: of the API, as above.
     """
     if actor.is_superuser or not rules_of_groups_hold(version):
         return True
-    return access.sees(actor_of(actor), frozenset(groups), inherited=bool(through))
+    return access.sees(actor_of(actor), frozenset(groups()), inherited=bool(through))
 
 
 def all_visible(rows: Iterable[Model], *, actor: User, version: str = "") -> bool:

@@ -22,7 +22,7 @@ from rest_framework_simplejwt.exceptions import AuthenticationFailed, InvalidTok
 from rest_framework_simplejwt.tokens import Token
 
 from qanat.domain.claims import ClaimsRefused
-from qanat.server.accounts.access import user_with_groups
+from qanat.server.accounts.access import users_with_groups
 from qanat.server.accounts.identities import user_of_access_token
 from qanat.server.accounts.operations import ensure_somebody
 from qanat.server.accounts.provider import ProviderRefused, ProviderUnavailable, provider
@@ -48,9 +48,12 @@ class UsersWithGroups:
         """Its manager."""
 
         @staticmethod
-        def get(*, id: int) -> User:  # noqa: A002 - the column's name
+        def get(*, id: str) -> User:  # noqa: A002 - the column's name
             """Return a user."""
-            return user_with_groups(id)
+            found = users_with_groups([int(id)])
+            if not found:
+                raise User.DoesNotExist
+            return found[int(id)]
 
 
 class Bearer(JWTAuthentication):
@@ -185,4 +188,4 @@ def _not_valid(message: str) -> InvalidToken:
 
 def still_there(users: Collection[int]) -> dict[int, User]:
     """Return the users with these ids as they are now, with the groups of now; without those who are switched off."""
-    return {user.pk: user for user in User.objects.filter(pk__in=users, is_active=True).prefetch_related("groups")}
+    return {pk: user for pk, user in users_with_groups(users).items() if user.is_active}

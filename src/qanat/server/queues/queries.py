@@ -102,11 +102,6 @@ class SubTasks:
     """Those on which something of it is left to do."""
 
 
-def queues(actor: User) -> list[Queue]:
-    """Return the queues that have a worker or unfinished sub-tasks, with the models that ``actor`` may see."""
-    return _queues(actor, also=())
-
-
 def queue_status(
     actor: User, *, show_models: ShowModels, also: Collection[int] = (), only: Collection[int] | None = None
 ) -> Json:
@@ -132,7 +127,7 @@ def queue_status(
             on_queue[name].append(entry)
         if only is not None or row["pk"] in also:
             asked_for |= on
-    found = [queue for queue in _queues(actor, also=asked_for) if only is None or queue.name in asked_for]
+    found = [queue for queue in queues(actor, also=asked_for) if only is None or queue.name in asked_for]
     content = [
         {"queue": seen, "analyses": on_queue[queue.name]}
         for queue, seen in zip(found, shown(found, show_models), strict=True)
@@ -145,8 +140,11 @@ def queue_status(
     }
 
 
-def _queues(actor: User, *, also: Iterable[str]) -> list[Queue]:
-    """Return the queues that are in use, and those of ``also``, though nothing waits on them."""
+def queues(actor: User, *, also: Iterable[str] = ()) -> list[Queue]:
+    """Return the queues that have a worker or unfinished sub-tasks, and those of ``also``, though they have neither.
+
+    Each has the models that ``actor`` may see.
+    """
     counts: defaultdict[str, Counter[SubTaskStatus]] = defaultdict(Counter)
     messages: Counter[str] = Counter()
     unfinished = Step.objects.filter(state__in=UNFINISHED).order_by().values_list("queue", "state")

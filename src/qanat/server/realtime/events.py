@@ -18,12 +18,11 @@ from django.db import Error as DatabaseError
 from qanat.contract.statuses import StepState
 from qanat.domain.step_state import SHOWN_AS
 from qanat.server.accounts.access import visible
-from qanat.server.accounts.authentication import still_there
 from qanat.server.analyses.models import Analysis
 from qanat.server.api.common.streams import EventStream
 from qanat.server.portfolios.models import Portfolio
 from qanat.server.realtime.database import Database
-from qanat.server.realtime.listeners import Dismissed, Letter, Listener, Wants
+from qanat.server.realtime.listeners import Dismissed, Letter, Listener, Wants, present
 from qanat.server.realtime.sockets import SEND_SECONDS, Message, Send
 from qanat.server.runs import clock, news
 from qanat.server.runs.news import Happening
@@ -145,9 +144,7 @@ def _missed(*, reader: int, after: int | None, settled: int) -> list[Letter]:
     Raises:
         Dismissed: the reader is switched off.
     """
-    actor = still_there([reader]).get(reader)
-    if actor is None:
-        raise Dismissed
+    actor = present(reader)
     if after is None:
         return [Letter(text=f"id: {settled}\n\n")]
     happened = news.since(after, limit=MOST_RESUMED)

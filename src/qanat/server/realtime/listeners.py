@@ -10,6 +10,10 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
 
+from django.contrib.auth.models import User
+
+from qanat.server.accounts.authentication import still_there
+
 MOST_EVENTS: Final = 5_000
 
 
@@ -22,6 +26,18 @@ class Wants(Enum):
 
 class Dismissed(Exception):
     """The listener is told nothing any more: the user is switched off, or too much has waited for them."""
+
+
+def present(user_id: int) -> User:
+    """Return whoever listens, as they are now.
+
+    Raises:
+        Dismissed: they are switched off.
+    """
+    user = still_there([user_id]).get(user_id)
+    if user is None:
+        raise Dismissed
+    return user
 
 
 @dataclass(frozen=True, kw_only=True)

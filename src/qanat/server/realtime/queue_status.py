@@ -5,12 +5,12 @@ import json
 import time
 from typing import Any
 
-from qanat.server.accounts.authentication import Proved, proved_by, still_there
+from qanat.server.accounts.authentication import Proved, proved_by
 from qanat.server.api.v2.queues import show_models
 from qanat.server.queues import queries
 from qanat.server.realtime import messages
 from qanat.server.realtime.database import Database
-from qanat.server.realtime.listeners import Dismissed, Listener, Wants
+from qanat.server.realtime.listeners import Dismissed, Listener, Wants, present
 from qanat.server.realtime.sockets import NOT_ALLOWED, NOT_JSON, NotText, Socket
 from qanat.server.realtime.watcher import Watcher
 from qanat.server.runs import clock
@@ -83,7 +83,4 @@ async def _answer(text: str, user_id: int, database: Database) -> str:
 
 
 def _filtered(user_id: int, wanted: list[int]) -> dict[str, Any]:
-    actor = still_there([user_id]).get(user_id)
-    if actor is None:
-        raise Dismissed
-    return queries.queue_status(actor, show_models=show_models, only=wanted)
+    return queries.queue_status(present(user_id), show_models=show_models, only=wanted)

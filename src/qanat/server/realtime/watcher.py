@@ -20,6 +20,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import Error as DatabaseError
 
+from qanat.server.accounts.access import actor_of
 from qanat.server.accounts.authentication import still_there
 from qanat.server.api.v2.queues import show_models
 from qanat.server.queues import queries
@@ -122,7 +123,7 @@ def _by_rights(listeners: Collection[Listener], users: dict[int, User]) -> list[
     found: defaultdict[Rights, list[Listener]] = defaultdict(list)
     for listener in listeners:
         if (user := users.get(listener.user_id)) is not None:
-            found[user.is_superuser, frozenset(group.pk for group in user.groups.all())].append(listener)
+            found[user.is_superuser, frozenset(actor_of(user).groups)].append(listener)
     return [(users[equals[0].user_id], equals) for equals in found.values()]
 
 

@@ -68,7 +68,6 @@ class ApiProcess(Worker):  # type: ignore[misc]
         """Serve until told to stop."""
         use_all_descriptors()
         sys.setswitchinterval(SWITCH_SECONDS)
-        _forget_what_stays()
         _give_memory_back()
         config = uvicorn.Config(
             self.wsgi,
@@ -120,7 +119,7 @@ class ApiServer(BaseApplication):  # type: ignore[misc]
             "keepalive": KEEP_ALIVE_SECONDS,
             "proc_name": "qanat api",
             "control_socket_disable": True,
-            "pre_fork": lambda _arbiter, _worker: keep_shared(),
+            "pre_fork": lambda _arbiter, _worker: _share_what_stays(),
             "post_fork": lambda _arbiter, _worker: self._lifeline.hold(),
         }
         for name, value in options.items():
@@ -140,8 +139,11 @@ class ApiServer(BaseApplication):  # type: ignore[misc]
         )
 
 
-def _forget_what_stays() -> None:
-    """Keep the garbage collector from looking through all modules again and again: everything waits while it does."""
+def _share_what_stays() -> None:
+    """Import all that the processes need, once for all of them, and keep the garbage collector from looking through it.
+
+    It would do so again and again, and everything waits while it does.
+    """
     resolve("/api/healthcheck/")  # it imports all routes, and with them all views and forms
     keep_shared()
 

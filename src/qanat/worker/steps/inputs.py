@@ -44,7 +44,8 @@ def pre_analysis(job: StepJob) -> None:
 def keys_chunk(job: StepJob) -> None:
     """G3: look up the keys of one slice of the locations."""
     folder = job.work / "keys"
-    job.facts["locations"] = _look_up(job, folder, locations=job.inputs.get(_own_slice(job)))
+    own = job.inputs.get(labels.chunk(labels.EXPOSURE_SLICE, job.index))
+    job.facts["locations"] = _look_up(job, folder, locations=own)
     job.outputs[labels.chunk(labels.KEYS_CHUNK, job.index)] = archives.pack(folder, job.out / "keys.tar")
 
 
@@ -92,10 +93,6 @@ def _prepare(job: StepJob) -> Path | None:
     target = job.work / "prepared-by-hook"
     job.kernel().pre_analysis(_inputs_job(job, job.work / "input"), target=target)
     return target
-
-
-def _own_slice(job: StepJob) -> str:
-    return labels.chunk(labels.EXPOSURE_SLICE, job.index)
 
 
 def _look_up(job: StepJob, folder: Path, *, locations: Path | None = None, prepared: Path | None = None) -> int:

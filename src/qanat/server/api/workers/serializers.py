@@ -1,12 +1,11 @@
 """The bodies that workers send, checked; the shapes are those of ``contract.worker_protocol``."""
 
-import base64
 from typing import Any
 
 from rest_framework import serializers
 
+from qanat.contract import along
 from qanat.contract.statuses import FailureClass
-from qanat.contract.worker_protocol import SMALL_BYTES
 from qanat.server.runs.projection import FileRef
 
 Fields = serializers.Serializer[Any]
@@ -68,12 +67,12 @@ class Content(serializers.Field[bytes, str, str, Any]):
             ValidationError: it is no base64, or of no small file.
         """
         try:
-            content = base64.b64decode(data, validate=True)
+            content = along.unpacked(data)
         except (TypeError, ValueError) as error:
             message = f"This is no base64: {error}."
             raise serializers.ValidationError(message) from error
-        if len(content) > SMALL_BYTES:
-            message = f"These are {len(content):,} bytes; what is larger than {SMALL_BYTES:,} is stored before."
+        if len(content) > along.SMALL_BYTES:
+            message = f"These are {len(content):,} bytes; what is larger than {along.SMALL_BYTES:,} is stored before."
             raise serializers.ValidationError(message)
         return content
 

@@ -1,15 +1,14 @@
 """The workers' endpoints: translate in, one call of the engine, translate out."""
 
-import base64
 import contextlib
-import io
 import mimetypes
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import PurePath
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, Any, cast
 
 from django.conf import settings
 from django.http import Http404, StreamingHttpResponse
@@ -19,8 +18,9 @@ from rest_framework.parsers import BaseParser, JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from qanat.contract import along
 from qanat.contract.statuses import FailureClass, StepState
-from qanat.contract.worker_protocol import MOST_ALONG_BYTES, SMALL_BYTES, HelloAnswer, InputFile, StepSpec
+from qanat.contract.worker_protocol import HelloAnswer, InputFile, StepSpec
 from qanat.server.api.common.policy import Endpoint
 from qanat.server.api.common.uploads import body_on_disk
 from qanat.server.api.workers.serializers import (
@@ -167,8 +167,13 @@ class Output(StepView):
         step = claims.held(step_id=step_id, fence=self.fence)
         filename = request.query_params.get("filename", label)
         body = body_on_disk(request)
-        content = _blocks(cast("IO[bytes]", request.data)) if body is None else body
-        kept = _keep(content, filename=filename, step=step)
+
+        def store(key: str) -> int:
+            if body is None:
+                return storage().write(key, _blocks(cast("IO[bytes]", request.data)))
+            return storage().take(key, body, size=os.fstat(body.fileno()).st_size)
+
+        kept = _keep(store, filename=filename, step=step)
         return Response({"label": label, **kept.as_json()})
 
 
@@ -251,20 +256,19 @@ def _outputs(step_id: int, fence: int, last_word: Mapping[str, Any]) -> dict[str
     if (log := last_word.get("log")) is not None:
         claims.append_log(step_id=step_id, fence=fence, offset=log["offset"], text=log["content"])
     small = {
-        output["label"]: _keep([output["content"]], filename=output["filename"], step=step)
+        output["label"]: _keep(
+            partial(storage().write, chunks=[output["content"]]), filename=output["filename"], step=step
+        )
         for output in last_word["small_outputs"]
     }
     return stored | small
 
 
-def _keep(content: Iterable[bytes] | BinaryIO, *, filename: str, step: Step) -> FileRef:
-    """Store an output of a step's present attempt: what it consists of, or a file that storage may take over."""
+def _keep(store: Callable[[str], int], *, filename: str, step: Step) -> FileRef:
+    """Have ``store`` store an output of a step's present attempt under a fresh key; it returns the size."""
     name = PurePath(PurePath(filename).name)
     key = f"{claims.attempt_prefix(step)}/{uuid.uuid4().hex}{''.join(name.suffixes[-2:])}"
-    if isinstance(content, io.IOBase):
-        size = storage().take(key, cast("BinaryIO", content), size=os.fstat(content.fileno()).st_size)
-    else:
-        size = storage().write(key, content)
+    size = store(key)
     content_type = CONTENT_TYPES.get(name.suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
     return FileRef(key=key, filename=str(name), content_type=content_type, size=size)
 
@@ -294,13 +298,12 @@ def _spec(claimed: Claimed) -> StepSpec:
 
 
 def _inputs(inputs: Mapping[str, FileRef]) -> Iterator[InputFile]:
-    room = MOST_ALONG_BYTES
+    room = along.Room()
     for label, ref in inputs.items():
         file = InputFile(label=label, filename=ref.filename, content_type=ref.content_type, size=ref.size)
-        if ref.size <= min(SMALL_BYTES, room):
-            room -= ref.size
+        if room.takes(ref.size):
             with contextlib.suppress(ObjectMissing):  # Whoever fetches it hears what that means.
-                file["content"] = base64.b64encode(b"".join(storage().read(ref.key))).decode()
+                file["content"] = along.packed(b"".join(storage().read(ref.key)))
         yield file
 
 
