@@ -98,7 +98,9 @@ UNUSED: Final = (
         "DB_ENGINE DB_NAME DB_USER DB_PASS DB_HOST DB_PORT DB_SSL_MODE",
         "there is no result backend: results are committed through the API",
     ),
-    _not_yet("celery", "QUEUE_STATUS_DIGEST_SCHEDULE", "beat ticks once a minute, which cannot be changed"),
+    _not_yet(
+        "celery", "QUEUE_STATUS_DIGEST_SCHEDULE", "a crontab is not read; QANAT_DIGEST_INTERVAL_SECONDS says how often"
+    ),
     _needless(
         "celery",
         "WORKER_MAX_MEMORY_PER_CHILD WORKER_MAX_TASKS_PER_CHILD",
