@@ -16,12 +16,14 @@ import warnings
 from celery import Celery
 from celery.exceptions import SecurityWarning
 from celery.signals import worker_shutting_down
+from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError as BrokerUnavailable
 
+from qanat import __version__
 from qanat.contract import tasks
-from qanat.contract.queues import INTERNAL_WORKER, model_queue, records_queue
+from qanat.contract.queues import INTERNAL_WORKER, arguments, model_queue, records_queue
 from qanat.contract.statuses import RunMode
-from qanat.contract.worker_protocol import Hello
+from qanat.contract.worker_protocol import OURS, Hello
 from qanat.worker import compiled
 from qanat.worker.identity import ModelIdentity, identify, internal
 from qanat.worker.run_dir import sweep
@@ -53,7 +55,7 @@ def run(settings: WorkerSettings) -> int:
     if settings.warm_seconds is None and settings.model_dir is not None:
         supervisor.warm_up()
     compiling = None if settings.model_dir is None else compiled.InBackground(settings.work_dir)
-    app = _listener(settings)
+    app = _listener(settings, _queues(settings, model))
     slots = Slots(settings.slots, supervisor.run)
 
     @app.task(name=tasks.RUN_STEP)
@@ -95,7 +97,7 @@ def run(settings: WorkerSettings) -> int:
     return 0
 
 
-def _listener(settings: WorkerSettings) -> Celery:
+def _listener(settings: WorkerSettings, queues: list[str]) -> Celery:
     app = Celery("qanat-worker", broker=settings.broker)
     app.conf.update(
         accept_content=["json"],
@@ -107,8 +109,14 @@ def _listener(settings: WorkerSettings) -> Celery:
         worker_hijack_root_logger=False,
         worker_enable_remote_control=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
+        task_queues=[_declared(queue) for queue in queues],
     )
     return app
+
+
+def _declared(queue: str) -> Queue:
+    """Return a queue as all who use it declare it."""
+    return Queue(queue, Exchange(queue), routing_key=queue, queue_arguments=arguments(queue))
 
 
 def _identity(settings: WorkerSettings) -> ModelIdentity:
@@ -138,11 +146,12 @@ def _queues(settings: WorkerSettings, model: ModelIdentity) -> list[str]:
 def _register(app: Celery, settings: WorkerSettings, model: ModelIdentity) -> None:
     """Send the registration message (wire contract, section 5.1)."""
     v2 = settings.run_mode is RunMode.V2
-    args = [model.supplier_id, model.model_id, model.version_id, model.settings, versions()]
+    ours = {**versions(), OURS: __version__}
+    args = [model.supplier_id, model.model_id, model.version_id, model.settings, ours]
     app.send_task(
         tasks.REGISTER_V2 if v2 else tasks.REGISTER_V1,
         args=[*args, model.config] if v2 else args,
-        queue=records_queue(settings.run_mode),
+        queue=_declared(records_queue(settings.run_mode)),
         retry=False,
         ignore_result=True,
     )

@@ -24,4 +24,4 @@ app.conf.update(
     enable_utc=True,
 )
 app.set_default()
-app.autodiscover_tasks(["qanat.server.runs", "qanat.server.risk_models"])
+app.autodiscover_tasks(["qanat.server.runs", "qanat.server.runs.stock", "qanat.server.risk_models"])

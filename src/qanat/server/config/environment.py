@@ -193,6 +193,11 @@ class ServerSettings(StorageSettings, LoginSettings):
     refresh_token_seconds: int = 2 * 24 * 3600
     lease_seconds: float = Field(default=60.0, gt=0)
     """How long a worker holds a step without a sign of life; heartbeats come every sixth of it."""
+    stock_lease_seconds: float = Field(default=6 * 3600.0, gt=0)
+    """How long a worker of the Oasis Platform holds a step after its latest sign of life, where it does not answer when
+    it is asked."""
+    approve_new_models: bool = False
+    """A model that a worker registers stays hidden until an operator has approved it on the admin site."""
     dispatch_interval_seconds: float = Field(default=1.0, gt=0)
     """The task controller looks at the latest after this, even if nobody wakes it."""
     api_processes: int = Field(default=1, ge=1)
