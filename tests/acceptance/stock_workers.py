@@ -3,9 +3,11 @@
 import csv
 import io
 import os
+import signal
 import subprocess
 import sys
 import tarfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -82,15 +84,16 @@ class StandIn:
     def stop(self) -> None:
         """Stop it, if it lives."""
         if self._process is not None:
-            self._process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(timeout=30)
-            subprocess.run(["pkill", "-9", "-s", str(self._process.pid)], check=False)
             self._process = None
 
     def wait_for_death(self) -> None:
         """Wait until it has died of itself."""
         assert self._process is not None
         self._process.wait(timeout=60)
+        self.stop()
 
     def wish(self, what: str, text: str = "") -> None:
         """Have it do something that the contract does not ask for."""
@@ -101,6 +104,10 @@ class StandIn:
         for path in self.folder.iterdir():
             if path != self.log:
                 path.unlink()
+
+    def received(self, task: str) -> int:
+        """Return how many messages of a task it has received."""
+        return sum(f"Task {task}[" in line and "received" in line for line in self.log.read_text().splitlines())
 
     def is_waiting(self, task: str) -> bool:
         """Say whether it waits in a task."""
@@ -168,6 +175,11 @@ class Analyses:
         self.ask(analysis, "run")
         until(lambda: self.get(analysis)["status"] != "READY", what="the run begins")
         return self.reaches(analysis, "RUN_COMPLETED")
+
+    def are_tidied_up(self) -> bool:
+        """Say whether no sub-task of any analysis is left to be done."""
+        left = [entry["status_count"]["TOTAL_IN_QUEUE"] for entry in self.client.get("analyses/")]
+        return not any(left)
 
     def text(self, analysis: int, file: str) -> str:
         """Return a file of an analysis as text, empty where there is none."""

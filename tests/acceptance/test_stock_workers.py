@@ -10,22 +10,39 @@ from qanat.cli.run import connect
 from qanat.cli.up import broker
 from qanat.cli.up.layout import Layout
 from qanat.cli.up.platform import Platform, free_port
+from tests import rabbitmq
 from tests.acceptance.conftest import HOST
-from tests.acceptance.faults import until
+from tests.acceptance.faults import until, wait
 from tests.acceptance.stock_workers import LOSSES, Analyses, StandIn
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("stock workers")]
 MODES = ("v1", "v2")
+LEASE_SECONDS = 6
 FIRST = {"v1": "generate_input", "v2": "prepare_keys_file_chunk"}
-"""The task in which something happens."""
+LAST = {"v1": "run_analysis", "v2": "generate_losses_output"}
+"""The tasks in which something happens."""
+
+
+@pytest.fixture(scope="module", params=["rabbitmq", "embedded"])
+def broker_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each broker: a RabbitMQ, or nothing for the one that a platform starts for itself."""
+    if request.param == "embedded":
+        yield ""
+        return
+    if rabbitmq.programme() is None:
+        pytest.skip("RabbitMQ is not installed: apt-get install rabbitmq-server")
+    with rabbitmq.server() as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
-def stock_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def stock_platform(broker_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """A platform without a model of its own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("QANAT_DATABASE_URL", raising=False)
-        patch.setenv("QANAT_LEASE_SECONDS", "6")
+        patch.setenv("QANAT_LEASE_SECONDS", str(LEASE_SECONDS))
+        if broker_url:
+            patch.setattr(broker, "url", lambda _: broker_url)
         layout = Layout(tmp_path_factory.mktemp("stock-platform"))
         up = Platform(layout=layout, models=[], host=HOST, port=free_port(HOST), websocket_port=free_port(HOST))
         with up:
@@ -46,10 +63,12 @@ def analyses(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Analys
 
 
 @pytest.fixture(scope="module")
-def workers(stock_platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, StandIn]]:
+def workers(
+    broker_url: str, stock_platform: Platform, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, StandIn]]:
     """A stand-in of each mode."""
     storage = {"STAND_IN_MEDIA_ROOT": str(stock_platform.layout.root / "media")}
-    url = broker.url(stock_platform.layout)
+    url = broker_url or broker.url(stock_platform.layout)
     found = {mode: StandIn(mode, url, tmp_path_factory.mktemp(mode), storage) for mode in MODES}
     with found["v1"], found["v2"]:
         yield found
@@ -75,22 +94,25 @@ def test_a_stock_worker_completes_inputs_and_losses(worker: StandIn, analyses: A
     assert "log of" in analyses.text(analysis, "input_generation_traceback_file")
 
 
-def test_it_leaves_nothing_behind_in_the_shared_storage(
+def test_nothing_is_left_in_the_shared_storage_once_an_analysis_is_deleted(
     worker: StandIn, analyses: Analyses, stock_platform: Platform
 ) -> None:
-    analysis = analyses.create(worker)
     media = stock_platform.layout.root / "media"
+
+    def stored() -> set[Path]:
+        return {path for path in media.rglob("*") if path.is_file()}
+
+    analyses.model(worker)
+    until(analyses.are_tidied_up, what="earlier runs are tidied up")
+    before = stored()
+    analysis = analyses.create(worker)
     analyses.run(analysis)
+    until(analyses.are_tidied_up, what="the run is tidied up")
+    assert stored() > before
 
-    analyses.client._http.delete(f"v2/analyses/{analysis}/")
+    analyses.client._http.delete(f"v2/analyses/{analysis}/").raise_for_status()
 
-    def left() -> list[Path]:
-        return [path for path in media.rglob("*") if path.is_file() and path.stat().st_mtime > 0 and ours(path)]
-
-    def ours(path: Path) -> bool:
-        return f"analysis-{analysis}_" in str(path)
-
-    until(lambda: not left(), what="nothing is left")
+    until(lambda: stored() <= before, what="nothing is left")
 
 
 def test_a_run_is_shown_as_begun_when_the_worker_begins(worker: StandIn, analyses: Analyses) -> None:
@@ -103,3 +125,80 @@ def test_a_run_is_shown_as_begun_when_the_worker_begins(worker: StandIn, analyse
     analyses.reaches(analysis, "INPUTS_GENERATION_STARTED")
     worker.wish("go-on")
     analyses.reaches(analysis, "READY")
+
+
+@pytest.mark.parametrize("phase", ["inputs", "losses"])
+def test_a_run_outlives_the_death_of_its_worker(phase: str, worker: StandIn, analyses: Analyses) -> None:
+    analysis = analyses.create(worker)
+    inputs = phase == "inputs"
+    if not inputs:
+        analyses.ask(analysis, "generate_inputs")
+        analyses.reaches(analysis, "READY")
+    worker.wish(f"die-{(FIRST if inputs else LAST)[worker.mode]}")
+
+    analyses.ask(analysis, "generate_inputs" if inputs else "run")
+    worker.wait_for_death()
+    worker.start()
+
+    if inputs:
+        analyses.reaches(analysis, "READY")
+    else:
+        until(lambda: analyses.get(analysis)["status"] == "RUN_COMPLETED", what="the run ends")
+        assert analyses.losses(analysis) == LOSSES
+
+
+def test_a_slow_worker_keeps_its_step_for_as_long_as_it_works(worker: StandIn, analyses: Analyses) -> None:
+    task = FIRST[worker.mode]
+    analysis = analyses.create(worker, chunks=1)
+    before = worker.received(task)
+    worker.wish(f"wait-{task}")
+    analyses.ask(analysis, "generate_inputs")
+    until(lambda: worker.is_waiting(task), what="the worker begins")
+
+    wait(4 * LEASE_SECONDS)
+    worker.wish("go-on")
+
+    analyses.reaches(analysis, "READY")
+    assert worker.received(task) == before + 1
+
+
+def test_an_answer_that_comes_twice_counts_once(worker: StandIn, analyses: Analyses) -> None:
+    analysis = analyses.create(worker)
+    for task in (FIRST[worker.mode], LAST[worker.mode]):
+        worker.wish(f"twice-{task}")
+
+    analyses.run(analysis)
+
+    assert analyses.losses(analysis) == LOSSES
+    assert not (worker.folder / f"twice-{LAST[worker.mode]}").exists()
+
+
+def test_a_failure_is_shown_with_its_traceback(worker: StandIn, analyses: Analyses) -> None:
+    task = FIRST[worker.mode]
+    analysis = analyses.create(worker, chunks=1)
+    worker.wish(f"fail-{task}", "the model is unwell")
+
+    analyses.ask(analysis, "generate_inputs")
+
+    analyses.reaches(analysis, "INPUTS_GENERATION_ERROR")
+    assert "RuntimeError: the model is unwell" in analyses.tracebacks(analysis)
+    worker.forget()
+    analyses.run(analysis)
+    assert analyses.losses(analysis) == LOSSES
+
+
+def test_what_is_cancelled_is_stopped(worker: StandIn, analyses: Analyses) -> None:
+    task = FIRST[worker.mode]
+    analysis = analyses.create(worker, chunks=1)
+    worker.wish(f"wait-{task}")
+    analyses.ask(analysis, "generate_inputs")
+    until(lambda: worker.is_waiting(task), what="the worker begins")
+    ended = worker.log.read_text().count("Terminating")
+
+    analyses.ask(analysis, "cancel")
+
+    assert analyses.get(analysis)["status"] == "INPUTS_GENERATION_CANCELLED"
+    until(lambda: worker.log.read_text().count("Terminating") > ended, what="the worker stops it")
+    worker.forget()
+    analyses.run(analysis)
+    assert analyses.losses(analysis) == LOSSES

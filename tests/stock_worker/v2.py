@@ -4,13 +4,14 @@ import os
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any
-
-from celery import Task
+from typing import TYPE_CHECKING, Any
 
 from tests.stock_worker import model, wishes
 from tests.stock_worker.app import app, say, twice
 from tests.stock_worker.storage import shared
+
+if TYPE_CHECKING:
+    from celery import Task
 
 Parameters = dict[str, Any]
 RETRIES = 2
@@ -25,6 +26,7 @@ def sub_task(work: Work) -> Work:
     @app.task(bind=True, name=name, max_retries=RETRIES)
     def run(
         self: "Task[Any, Any]",
+        /,
         *args: Any,  # noqa: ANN401 - JSON
         initiator_id: int | None,
         analysis_id: int,

@@ -17,7 +17,7 @@ DISCARD_UNFINISHED: Final = "qanat.discard_unfinished"
 REGISTER_V1: Final = "run_register_worker"
 REGISTER_V2: Final = "run_register_worker_v2"
 
-# What stock workers send while they work (wire contract, sections 4.3 and 4.5): signs of life, on which nothing depends.
+# What stock workers send while they work (wire contract, sections 4.3 and 4.5): signs of life that end nothing.
 SET_TASK_STATUS: Final = "set_task_status"
 SET_TASK_STATUS_V2: Final = "set_task_status_v2"
 RECORD_SUB_TASK_START: Final = "record_sub_task_start"

@@ -16,12 +16,11 @@ import warnings
 from celery import Celery
 from celery.exceptions import SecurityWarning
 from celery.signals import worker_shutting_down
-from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError as BrokerUnavailable
 
 from qanat import __version__
 from qanat.contract import tasks
-from qanat.contract.queues import INTERNAL_WORKER, arguments, model_queue, records_queue
+from qanat.contract.queues import INTERNAL_WORKER, model_queue, records_queue
 from qanat.contract.statuses import RunMode
 from qanat.contract.worker_protocol import OURS, Hello
 from qanat.worker import compiled
@@ -55,7 +54,7 @@ def run(settings: WorkerSettings) -> int:
     if settings.warm_seconds is None and settings.model_dir is not None:
         supervisor.warm_up()
     compiling = None if settings.model_dir is None else compiled.InBackground(settings.work_dir)
-    app = _listener(settings, _queues(settings, model))
+    app = _listener(settings)
     slots = Slots(settings.slots, supervisor.run)
 
     @app.task(name=tasks.RUN_STEP)
@@ -97,8 +96,8 @@ def run(settings: WorkerSettings) -> int:
     return 0
 
 
-def _listener(settings: WorkerSettings, queues: list[str]) -> Celery:
-    app = Celery("qanat-worker", broker=settings.broker)
+def _listener(settings: WorkerSettings) -> Celery:
+    app = Celery("qanat-worker", broker=settings.broker, amqp="qanat.amqp:Amqp")
     app.conf.update(
         accept_content=["json"],
         task_serializer="json",
@@ -109,14 +108,8 @@ def _listener(settings: WorkerSettings, queues: list[str]) -> Celery:
         worker_hijack_root_logger=False,
         worker_enable_remote_control=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
-        task_queues=[_declared(queue) for queue in queues],
     )
     return app
-
-
-def _declared(queue: str) -> Queue:
-    """Return a queue as all who use it declare it."""
-    return Queue(queue, Exchange(queue), routing_key=queue, queue_arguments=arguments(queue))
 
 
 def _identity(settings: WorkerSettings) -> ModelIdentity:
@@ -151,7 +144,7 @@ def _register(app: Celery, settings: WorkerSettings, model: ModelIdentity) -> No
     app.send_task(
         tasks.REGISTER_V2 if v2 else tasks.REGISTER_V1,
         args=[*args, model.config] if v2 else args,
-        queue=_declared(records_queue(settings.run_mode)),
+        queue=records_queue(settings.run_mode),
         retry=False,
         ignore_result=True,
     )

@@ -7,7 +7,7 @@ from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "qanat.server.config.settings")
 
-app = Celery("qanat")
+app = Celery("qanat", amqp="qanat.amqp:Amqp")
 app.conf.update(
     broker_url=settings.QANAT.broker_url,
     broker_connection_retry_on_startup=True,

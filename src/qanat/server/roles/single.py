@@ -12,7 +12,6 @@ from django.core.management import call_command
 from qanat.contract import queues, tasks
 from qanat.server.config.celery import app
 from qanat.server.roles.api import ApiServer
-from qanat.server.runs import doorbell
 from qanat.server.runs.controller import start_controller, start_reaper
 
 logger = logging.getLogger(__name__)
@@ -72,7 +71,6 @@ def beat(**_: object) -> None:
 def _consume(name: str, names: list[str]) -> None:
     # Celery warns of pickled messages to a superuser's process; ours are JSON.
     warnings.simplefilter("ignore", SecurityWarning)
-    app.conf.task_queues = [doorbell.declared(queue) for queue in names]
     app.Worker(
         queues=names,
         pool="threads",

@@ -1,7 +1,7 @@
 """The one door through which messages leave: after the commit, carrying ids only, and never able to fail a request.
 
-A doorbell that cannot be delivered is logged and forgotten: the task controller's timer looks anyway. Only stock workers
-get more than ids, and links that bring back what they made (``stock.messages``).
+A doorbell that cannot be delivered is logged and forgotten: the task controller's timer looks anyway. Only stock
+workers get more than ids, and links that bring back what they made (``stock.messages``).
 """
 
 import logging
@@ -11,7 +11,6 @@ from typing import Any
 
 from celery import current_app
 from django.db import transaction
-from kombu import Exchange, Queue
 from kombu.exceptions import KombuError
 from kombu.exceptions import OperationalError as BrokerUnavailable
 
@@ -30,16 +29,11 @@ def ring(*, queue: str, task: str, payload: Mapping[str, Any], priority: int | N
 def send(*, queue: str, task: str, **message: Any) -> bool:  # noqa: ANN401 - what Celery's `send_task` takes
     """Publish a message with arguments and links of its own, as ``ring`` does."""
     try:
-        current_app.send_task(task, queue=declared(queue), ignore_result=True, retry=False, **message)
+        current_app.send_task(task, queue=queue, ignore_result=True, retry=False, **message)
     except BROKER_ERRORS as error:
         logger.warning("The broker did not take %s for %s: %s", task, queue, error)
         return False
     return True
-
-
-def declared(queue: str) -> Queue:
-    """Return a queue as all who use it declare it."""
-    return Queue(queue, Exchange(queue), routing_key=queue, queue_arguments=queues.arguments(queue))
 
 
 def revoke_after_commit(task_ids: Collection[str]) -> None:

@@ -28,8 +28,8 @@ def record(
 def end(run: Run, *, to: RunState, now: datetime, detail: Mapping[str, Any] | None = None, **changes: object) -> None:
     """End a run whose row the caller holds: nothing of it that is unfinished goes on.
 
-    A step that a worker is running is cancelled too; its worker hears of it at the next heartbeat, a stock one by Celery,
-    and whatever it still sends is refused.
+    A step that a worker is running is cancelled too; its worker hears of it at the next heartbeat, a stock one by
+    Celery, and whatever it still sends is refused.
     """
     out = run.steps.filter(state__in=(StepState.SENT, StepState.RUNNING), queue__in=StockQueue.objects.values("name"))
     doorbell.revoke_after_commit(list(out.values_list("celery_id", flat=True)))

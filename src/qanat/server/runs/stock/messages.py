@@ -1,5 +1,6 @@
 """What a stock worker is told of a step: task, arguments and links (wire contract, sections 4.2 and 4.5)."""
 
+import uuid
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -121,7 +122,8 @@ def _sub_task(step: Step, files: Mapping[str, FileRef]) -> dict[str, Any]:
 
 
 def _ours(task: str, token: str, queue: str) -> Signature:
-    return signature(task, kwargs={"token": token}, options={"queue": queue})
+    # Celery looks for the id of what follows when a task in a chain fails.
+    return signature(task, kwargs={"token": token}, options={"queue": queue, "task_id": uuid.uuid4().hex})
 
 
 def _references(files: Mapping[str, FileRef]) -> dict[str, str]:
@@ -140,7 +142,7 @@ def _complex_data(files: Mapping[str, FileRef]) -> list[dict[str, str]]:
 
 
 def _parameters(step: Step) -> Any:  # noqa: ANN401 - a dictionary of the workers' own, or a list of them
-    """Return what the sub-tasks before hand on: one dictionary, of a chord's header a list, at the beginning nothing."""
+    """Return what the sub-tasks before hand on: a dictionary, of a chord's header a list, at first nothing."""
     found = [facts.get("params") or {} for facts in _facts_before(step)]
     if step.task in JOINS:
         return found

@@ -78,11 +78,11 @@ def _keep(step: Step, *, until: datetime) -> None:
 def _ask(queues: Collection[str], task_ids: list[str]) -> Roll:
     with current_app.connection_for_write() as connection:
         # The first use decides whether the broker is there; nothing waits for it for ever.
-        connection.ensure_connection(max_retries=1, timeout=ANSWER_SECONDS)
+        connection.ensure_connection(max_retries=1, timeout=1)
         control = current_app.control.inspect(timeout=ANSWER_SECONDS, connection=connection)
         consumed: dict[str, Any] = control.active_queues() or {}
         stats: dict[str, Any] = control.stats() or {} if consumed else {}
-        held: dict[str, Any] = control.query_task(task_ids) or {} if consumed and task_ids else {}
+        held: dict[str, Any] = control.query_task(*task_ids) or {} if consumed and task_ids else {}
         waiting = [queue for queue in queues if _messages(connection, queue)]
     return Roll(
         workers={

@@ -59,7 +59,7 @@ def stock_traceback(self: "Task[Any, Any]", token: object, initiator_id: object,
 
 def _hint(name: str) -> None:
     @shared_task(name=name, bind=True)
-    def hint(self: "Task[Any, Any]", *args: object, **kwargs: object) -> None:
+    def hint(self: "Task[Any, Any]", /, *args: object, **kwargs: object) -> None:
         """Take a sign of life."""
         answers.sign_of_life(
             task_id=str(self.request.parent_id or ""),
