@@ -1,9 +1,11 @@
 """Stand-ins for stock workers complete runs, also when they are killed, slow or say things twice."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from celery import Celery
 
 from qanat.cli.client import Client
 from qanat.cli.run import connect
@@ -202,3 +204,48 @@ def test_what_is_cancelled_is_stopped(worker: StandIn, analyses: Analyses) -> No
     worker.forget()
     analyses.run(analysis)
     assert analyses.losses(analysis) == LOSSES
+
+
+def test_a_hostile_worker_fails_with_a_file_that_is_not_its_own(worker: StandIn, analyses: Analyses) -> None:
+    analysis = analyses.create(worker)
+    links = analyses.client.get(f"portfolios/{analyses.portfolio}/storage_links/")
+    worker.wish("name-as-input", links["location_file"])
+
+    analyses.ask(analysis, "generate_inputs")
+
+    analyses.reaches(analysis, "INPUTS_GENERATION_ERROR")
+    assert "belongs to somebody else" in analyses.tracebacks(analysis)
+    worker.forget()
+    analyses.run(analysis)
+    assert analyses.losses(analysis) == LOSSES
+
+
+def test_messages_of_a_hostile_worker_neither_end_nor_alter_the_run_of_another(
+    worker: StandIn, analyses: Analyses
+) -> None:
+    task = FIRST[worker.mode]
+    analysis = analyses.create(worker, chunks=1)
+    worker.wish(f"wait-{task}")
+    analyses.ask(analysis, "generate_inputs")
+    until(lambda: worker.is_waiting(task), what="the worker begins")
+    before = analyses.get(analysis)
+
+    with Celery("hostile", broker=worker.broker, amqp="qanat.amqp:Amqp") as hostile:
+        for queue in ("celery", "celery-v2"):
+            send = partial(hostile.send_task, queue=queue, ignore_result=True)
+            for status in ("READY", "INPUTS_GENERATION_ERROR", "RUN_COMPLETED"):
+                send("set_task_status", [analysis, status])
+                send("set_task_status_v2", [analysis, status, 0.0])
+            send("record_input_error_files", [{}], {"analysis_id": analysis})
+            for step in range(1, 300):
+                send("qanat.stock_done", [{"output_location": "x"}], {"token": f"[{step}, 1]"})
+                send("qanat.stock_traceback", [str(step), 1, "ended"])
+        # What comes after them has been taken after them.
+        send("run_register_worker", ["Hostile", f"After{analysis}", "1", None, {"platform": "2.5.6"}], queue="celery")
+        send("run_register_worker", ["Hostile", f"AfterV2{analysis}", "1", None, {}], queue="celery-v2")
+    for model in (f"After{analysis}", f"AfterV2{analysis}"):
+        until(partial(analyses.client.get, "models/", model_id=model), what="all messages are taken")
+
+    assert {**analyses.get(analysis), "modified": ""} == {**before, "modified": ""}
+    worker.wish("go-on")
+    analyses.reaches(analysis, "READY")
