@@ -19,8 +19,10 @@ from tests.integration.stock.world import STOCK_LEASE, StockWorld, inputs_result
 
 def everything() -> list[object]:
     """Return all that an answer could have changed."""
-    rows = [list(table.objects.order_by("pk").values()) for table in (Run, Step, Event, StoredFile)]
-    return [*rows]
+    rows = [list(table.objects.order_by("pk").values()) for table in (Run, Event, StoredFile)]
+    # Which files are to be removed with the run is no matter of the run.
+    steps = [{**step, "resources": None} for step in Step.objects.order_by("pk").values()]
+    return [*rows, steps]
 
 
 def test_an_answer_without_any_sign_of_life_before_is_taken(stock: StockWorld) -> None:
@@ -41,6 +43,21 @@ def test_an_answer_that_comes_again_changes_nothing(stock: StockWorld) -> None:
     assert not stock.failed(sent)
 
     assert everything() == before
+
+
+def test_the_files_of_an_answer_that_is_refused_go_with_the_run(
+    stock: StockWorld, django_capture_on_commit_callbacks: object
+) -> None:
+    sent = stock.begin()
+    taken, refused = inputs_result(), inputs_result()
+    assert stock.done(sent, taken)
+    assert not stock.done(sent, refused)
+
+    with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator] # pytest-django's
+        stock.settle()
+
+    assert stock.run_of(sent).state == "succeeded"
+    assert [key for key in (*taken, *refused) if isinstance(key, str) and storage().exists(key)] == []
 
 
 def test_an_answer_after_the_step_was_given_to_another_is_refused(stock: StockWorld) -> None:

@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 ANSWERED: Final = "answered"
 """Among a step's resources: its worker answers the roll call, which sets the lease from then on."""
+NO_KEYS: Final = "no_keys"
+ERROR_LOG: Final = "error_log"
+"""What else its worker has said."""
 MOST_TEXT: Final = 2**16
 """Characters of a traceback that are kept."""
 
@@ -54,11 +57,12 @@ def done(*, token: object, result: object, worker: str, lease: timedelta, now: d
                 fence=step.fence,
                 outputs=answer.outputs,
                 facts=answer.facts,
-                resources={"originals": answer.originals},
+                resources=_with_originals(step, answer.originals),
                 now=now,
             )
     except StepRefused as refusal:
         logger.info("Not taken of the stock worker %s: %s", worker, refusal)
+        _note_files_of_refused(token, result)
         return False
     return True
 
@@ -78,7 +82,7 @@ def has_text(*, token: object) -> bool:
     """Say whether the worker of a step has sent a traceback already, or there is none to be waited for."""
     try:
         step_id, fence = step_and_fence(token)
-        return "error_log" in claims.held(step_id=step_id, fence=fence).resources
+        return ERROR_LOG in claims.held(step_id=step_id, fence=fence).resources
     except StepRefused:
         return True
 
@@ -129,17 +133,32 @@ def answered(*, task_id: str, worker: str, lease: timedelta, now: datetime) -> N
 def _told(step: Step, *, what: str, said: Collection[object]) -> dict[str, Any]:
     """Return what of a message is kept: it names no result and ends nothing."""
     if AnalysisStatus.INPUTS_GENERATION_NO_KEYS in said:
-        return {"resources": {**step.resources, "no_keys": True}}
-    if what == tasks.SUBTASK_RETRY_LOG:
-        return {"retries": step.retries + 1}
-    if what == tasks.SUBTASK_ERROR_LOG:
-        for text in (text for text in said if isinstance(text, str)):
-            try:
-                _, log = take(text, step=step)
-            except ReferenceRefused:
-                continue
-            return {"resources": {**step.resources, "error_log": log.key}}
-    return {}
+        return {"resources": {**step.resources, NO_KEYS: True}}
+    if what not in {tasks.SUBTASK_RETRY_LOG, tasks.SUBTASK_ERROR_LOG}:
+        return {}
+    changes: dict[str, Any] = {"retries": step.retries + 1} if what == tasks.SUBTASK_RETRY_LOG else {}
+    for text in (text for text in said if isinstance(text, str)):
+        with suppress(ReferenceRefused):
+            original, log = take(text, step=step)
+            changes["resources"] = _with_originals(step, [original])
+            if what == tasks.SUBTASK_ERROR_LOG:
+                changes["resources"][ERROR_LOG] = log.key
+    return changes
+
+
+def _with_originals(step: Step, keys: Collection[str]) -> dict[str, Any]:
+    """Return a step's resources with its worker's own objects in them, which are removed with what the run leaves."""
+    return {**step.resources, "originals": sorted({*step.resources.get("originals", ()), *keys})}
+
+
+def _note_files_of_refused(token: object, result: object) -> None:
+    """Have the files of an answer that changes nothing removed with what the run leaves."""
+    with suppress(StepRefused), transaction.atomic():
+        step_id, _ = step_and_fence(token)
+        step = Step.objects.select_for_update().filter(pk=step_id).first()
+        if step is not None:
+            keys = results.named_in(step, result)
+            Step.objects.filter(pk=step_id).update(resources=_with_originals(step, keys))
 
 
 def _held(token: object, *, worker: str, lease: timedelta, now: datetime) -> Step:
@@ -156,8 +175,10 @@ def _begun(step: Step, *, worker: str, lease: timedelta, now: datetime) -> Step:
     if step.state in step_state.CLAIMABLE:
         with suppress(StepRefused):  # Another of its messages was first, or what follows says why not.
             claims.claim(step_id=step.pk, fence=step.fence, worker=worker, lease=lease, now=now)
-        # What stock workers hand on lies where no row tells, so no later run may take it over.
-        Step.objects.filter(pk=step.pk, fence=step.fence).update(digest="")
+        # What was said of an earlier attempt is forgotten; and what stock workers hand on lies where no row tells, so no
+        # later run may take it over.
+        kept = {name: told for name, told in step.resources.items() if name == "originals"}
+        Step.objects.filter(pk=step.pk, fence=step.fence).update(digest="", resources=kept)
     return claims.held(step_id=step.pk, fence=step.fence)
 
 
@@ -171,16 +192,16 @@ def _fail(step: Step, *, message: str, now: datetime, text: str = "", answer: re
         failure_class=FailureClass.MODEL,
         message=message,
         traceback=_printable(text or _error_log(step)),
-        no_keys=bool(step.resources.get("no_keys")),
+        no_keys=bool(step.resources.get(NO_KEYS)),
         final=True,
         outputs=answer.outputs if answer else {},
-        resources={"originals": answer.originals if answer else []},
+        resources=_with_originals(step, answer.originals if answer else []),
     )
     fail(step_id=step.pk, fence=step.fence, attempt=attempt, now=now)
 
 
 def _error_log(step: Step) -> str:
-    key = step.resources.get("error_log")
+    key = step.resources.get(ERROR_LOG)
     if not key:
         return ""
     with storage().open(key) as stream:

@@ -41,7 +41,7 @@ def take(reference: object, *, step: Step) -> tuple[str, FileRef]:
     Raises:
         ReferenceRefused: the file is not there, or it is not the worker's to give.
     """
-    key, suffix = _theirs(reference)
+    key, suffix = theirs(reference)
     fresh = f"{attempt_prefix(step)}/{uuid.uuid4().hex}{suffix}"
     size = storage().copy(key, fresh)
     content_type = "application/gzip" if suffix.endswith(".gz") else mimetypes.guess_type(f"x{suffix}")[0]
@@ -50,7 +50,12 @@ def take(reference: object, *, step: Step) -> tuple[str, FileRef]:
     )
 
 
-def _theirs(reference: object) -> tuple[str, str]:
+def theirs(reference: object) -> tuple[str, str]:
+    """Return key and suffix of a file that a worker names.
+
+    Raises:
+        ReferenceRefused: it is not there, or it is not the worker's to give.
+    """
     key = key_of(str(reference))
     path = PurePosixPath(key)
     match = NAME.fullmatch(path.name)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ from qanat.contract import labels, tasks
 from qanat.contract.statuses import RunMode
 from qanat.server.runs.models import Step
 from qanat.server.runs.projection import FileRef
-from qanat.server.runs.stock.references import ReferenceRefused, take
+from qanat.server.runs.stock.references import ReferenceRefused, take, theirs
 
 RETURN_CODE: Final = "return code"
 LISTS: Final = {
@@ -80,6 +81,18 @@ def read(step: Step, result: object) -> Answer:
         message = f"The worker says that '{step.slug}' is done, but its result has no {needed}."
         raise ResultRefused(message)
     return answer
+
+
+def named_in(step: Step, result: object) -> list[str]:
+    """Return the keys of the worker's own objects that a result names, whatever else is wrong with it."""
+    values = result if isinstance(result, list) else []
+    if isinstance(result, dict):
+        values = [result.get(name) for name in (*PARAMETERS.get(step.task, ()), LOG)]
+    keys: list[str] = []
+    for value in values:
+        with suppress(ReferenceRefused):
+            keys.append(theirs(value)[0])
+    return keys
 
 
 def _whole(step: Step, result: object) -> Answer:
