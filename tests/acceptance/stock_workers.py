@@ -16,6 +16,11 @@ from qanat.cli.client import Client
 from tests.acceptance.faults import until
 from tests.conftest import ROOT
 
+MODES = ("v1", "v2")
+LEASE_SECONDS = 6
+FIRST = {"v1": "generate_input", "v2": "prepare_keys_file_chunk"}
+LAST = {"v1": "run_analysis", "v2": "generate_losses_output"}
+"""The tasks in which something happens."""
 LOCATIONS = b"PortNumber,AccNumber,LocNumber,CountryCode,LocPerilsCovered,BuildingTIV,LocCurrency\n" + b"".join(
     f"1,A1,{number},GB,WTC,{1000 * number},GBP\n".encode() for number in range(1, 11)
 )

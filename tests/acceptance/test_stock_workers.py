@@ -7,84 +7,23 @@ from pathlib import Path
 import pytest
 from celery import Celery
 
-from qanat.cli.client import Client
-from qanat.cli.run import connect
-from qanat.cli.up import broker
-from qanat.cli.up.layout import Layout
-from qanat.cli.up.platform import Platform, free_port
+from qanat.cli.up.platform import Platform
 from tests import rabbitmq
-from tests.acceptance.conftest import HOST
 from tests.acceptance.faults import until, wait
-from tests.acceptance.stock_workers import LOSSES, Analyses, StandIn
+from tests.acceptance.stock_workers import FIRST, LAST, LEASE_SECONDS, LOSSES, Analyses, StandIn
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("stock workers")]
-MODES = ("v1", "v2")
-LEASE_SECONDS = 6
-FIRST = {"v1": "generate_input", "v2": "prepare_keys_file_chunk"}
-LAST = {"v1": "run_analysis", "v2": "generate_losses_output"}
-"""The tasks in which something happens."""
 
 
-@pytest.fixture(scope="module", params=["rabbitmq"])
-def broker_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A RabbitMQ, or nothing for the broker that a platform starts for itself."""
-    if request.param == "embedded":
-        yield ""
-        return
+@pytest.fixture(scope="module")
+def broker_url() -> Iterator[str]:
+    """A RabbitMQ."""
     if rabbitmq.programme() is None:
         pytest.skip("RabbitMQ is not installed: apt-get install rabbitmq-server")
     with rabbitmq.server() as url:
         yield url
 
 
-@pytest.fixture(scope="module")
-def stock_platform(broker_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """A platform without a model of its own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("QANAT_DATABASE_URL", raising=False)
-        patch.setenv("QANAT_LEASE_SECONDS", str(LEASE_SECONDS))
-        if broker_url:
-            patch.setattr(broker, "url", lambda _: broker_url)
-        layout = Layout(tmp_path_factory.mktemp("stock-platform"))
-        up = Platform(layout=layout, models=[], host=HOST, port=free_port(HOST), websocket_port=free_port(HOST))
-        with up:
-            yield up
-
-
-@pytest.fixture(scope="module")
-def client(stock_platform: Platform) -> Iterator[Client]:
-    """The first administrator, logged in."""
-    with connect(server=None, user=None, password=None, data_dir=stock_platform.layout.root) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def analyses(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Analyses:
-    """Analyses on it."""
-    return Analyses(client, tmp_path_factory.mktemp("analyses"))
-
-
-@pytest.fixture(scope="module")
-def workers(
-    broker_url: str, stock_platform: Platform, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, StandIn]]:
-    """A stand-in of each mode."""
-    storage = {"STAND_IN_MEDIA_ROOT": str(stock_platform.layout.root / "media")}
-    url = broker_url or broker.url(stock_platform.layout)
-    found = {mode: StandIn(mode, url, tmp_path_factory.mktemp(mode), storage) for mode in MODES}
-    with found["v1"], found["v2"]:
-        yield found
-
-
-@pytest.fixture(params=MODES)
-def worker(request: pytest.FixtureRequest, workers: dict[str, StandIn]) -> Iterator[StandIn]:
-    """A stand-in of each mode, without wishes."""
-    found = workers[request.param]
-    yield found
-    found.forget()
-
-
-@pytest.mark.parametrize("broker_url", ["rabbitmq", "embedded"], indirect=True, scope="module")
 def test_a_stock_worker_completes_inputs_and_losses(worker: StandIn, analyses: Analyses) -> None:
     analysis = analyses.create(worker)
 
@@ -130,12 +69,7 @@ def test_a_run_is_shown_as_begun_when_the_worker_begins(worker: StandIn, analyse
     analyses.reaches(analysis, "READY")
 
 
-@pytest.mark.parametrize(
-    ("broker_url", "phase"),
-    [("rabbitmq", "inputs"), ("rabbitmq", "losses"), ("embedded", "inputs")],
-    indirect=["broker_url"],
-    scope="module",
-)
+@pytest.mark.parametrize("phase", ["inputs", "losses"])
 def test_a_run_outlives_the_death_of_its_worker(phase: str, worker: StandIn, analyses: Analyses) -> None:
     analysis = analyses.create(worker)
     inputs = phase == "inputs"

@@ -3,6 +3,7 @@
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.test import Client
 
 from qanat.contract import tasks
 from qanat.contract.statuses import RunMode
@@ -11,6 +12,7 @@ from qanat.server.risk_models import operations
 from qanat.server.risk_models.models import RiskModel
 from qanat.server.risk_models.tasks import register_v1, register_v2
 from qanat.server.runs.stock import served
+from tests.api.caller import Caller
 from tests.factories import make_model, make_user
 
 VERSIONS = {"oasislmf": "2.5.5", "ktools": "3.12.4", "platform": "2.5.6", "ods-tools": "5.0.7", "oed-schema": "4.0.0"}
@@ -30,7 +32,7 @@ def register(*, ours: bool = False, mode: RunMode = RunMode.V2, platform: str = 
 @pytest.fixture(autouse=True)
 def administrator(db: None) -> User:
     """Whose new models are."""
-    return make_user(superuser=True)
+    return make_user(staff=True, superuser=True)
 
 
 @pytest.fixture
@@ -102,3 +104,25 @@ def test_the_first_worker_of_a_model_that_a_user_made_is_taken(approving: None) 
 
 def test_registration_has_the_contracts_names() -> None:
     assert (register_v1.name, register_v2.name) == (tasks.REGISTER_V1, tasks.REGISTER_V2)
+
+
+def test_users_cannot_bring_a_model_that_awaits_approval_to_light(approving: None) -> None:
+    register()
+    api = Caller(make_user(), "v2")
+    identity = dict(zip(("supplier_id", "model_id", "version_id"), IDENTITY, strict=True))
+
+    answer = api.post("models/", identity)
+
+    assert answer.code == 400
+    assert api.get("models/").body == []
+
+
+def test_operators_approve_on_the_admin_site(approving: None, administrator: User) -> None:
+    model = register()
+    site = Client()
+    site.force_login(administrator)
+
+    asked = {"action": "activate", "_selected_action": [model.pk]}
+    site.post("/api/admin/risk_models/riskmodel/", asked)
+
+    assert not register().deleted

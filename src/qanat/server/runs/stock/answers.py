@@ -175,7 +175,7 @@ def _begun(step: Step, *, worker: str, lease: timedelta, now: datetime) -> Step:
     if step.state in step_state.CLAIMABLE:
         with suppress(StepRefused):  # Another of its messages was first, or what follows says why not.
             claims.claim(step_id=step.pk, fence=step.fence, worker=worker, lease=lease, now=now)
-        # What was said of an earlier attempt is forgotten; and what stock workers hand on lies where no row tells, so no
+        # What was said of an earlier attempt is forgotten. What stock workers hand on lies where no row tells, so no
         # later run may take it over.
         kept = {name: told for name, told in step.resources.items() if name == "originals"}
         Step.objects.filter(pk=step.pk, fence=step.fence).update(digest="", resources=kept)
