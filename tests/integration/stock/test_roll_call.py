@@ -66,6 +66,32 @@ def test_a_step_whose_worker_answered_and_is_gone_is_given_to_another_in_a_minut
     assert stock.next().task_id != sent.task_id
 
 
+def test_a_step_whose_worker_died_before_it_was_asked_is_given_to_another_that_answers(
+    stock: StockWorld, call: Call
+) -> None:
+    sent = stock.begin()
+    stock.hint(sent.task_id)
+    other = Roll(workers={"w@host": ([QUEUE], 4)}, tasks={}, waiting=[])
+
+    for _ in range(4):
+        call(other)
+        assert stock.reap() == 0
+        stock.later(16)
+
+    assert stock.reap() == 1
+
+
+def test_a_worker_that_never_answers_keeps_its_step(stock: StockWorld, call: Call) -> None:
+    sent = stock.begin()
+    stock.hint(sent.task_id)
+
+    stock.later(3000)
+    call(NOBODY)
+
+    assert stock.reap() == 0
+    assert stock.done(sent, inputs_result())
+
+
 def test_a_message_that_waits_is_not_sent_again(stock: StockWorld, call: Call) -> None:
     stock.begin()
     for _ in range(10):

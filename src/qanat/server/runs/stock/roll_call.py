@@ -1,8 +1,8 @@
 """Stock workers send no heartbeats, so they are asked: who is there, and who has which step?
 
 Celery's own remote control answers, from a process of the worker that runs no model. A step that somebody has, or
-whose message waits in the broker, keeps its lease; one that nobody has is reaped like any other. Workers that do not
-answer are left a generous lease from their latest sign of life.
+whose message waits in the broker, keeps its lease; one that nobody has is reaped like any other. Where no worker of a
+queue answers, each is left a generous lease from its latest sign of life.
 """
 
 import logging
@@ -37,6 +37,11 @@ class Roll:
     waiting: Collection[str]
     """Queues in which messages wait."""
 
+    @property
+    def served(self) -> set[str]:
+        """Queues whose workers answer."""
+        return {queue for queues, _ in self.workers.values() for queue in queues}
+
 
 def call_roll(*, lease: timedelta, now: datetime) -> int:
     """Ask, and keep the leases of what is in good hands; return how many steps are under way at stock workers.
@@ -65,6 +70,8 @@ def call_roll(*, lease: timedelta, now: datetime) -> int:
             answers.answered(task_id=step.celery_id, worker=worker, lease=lease, now=now)
         elif doing or step.queue in roll.waiting:
             _keep(step, until=now + lease)
+        elif step.queue in roll.served:
+            _doubt(step, until=now + lease)
     return len(under_way)
 
 
@@ -73,6 +80,12 @@ def _keep(step: Step, *, until: datetime) -> None:
     mine = Step.objects.filter(pk=step.pk, fence=step.fence)
     mine.filter(Q(lease_until__lt=until), state=StepState.RUNNING).update(lease_until=until)
     mine.filter(Q(ring_at__lt=until), state=StepState.SENT).update(ring_at=until)
+
+
+def _doubt(step: Step, *, until: datetime) -> None:
+    """Leave a step no longer than until then to a worker that does not answer where others of its queue do."""
+    mine = Step.objects.filter(pk=step.pk, fence=step.fence, state=StepState.RUNNING)
+    mine.filter(lease_until__gt=until).update(lease_until=until)
 
 
 def _ask(queues: Collection[str], task_ids: list[str]) -> Roll:
