@@ -9,7 +9,7 @@ from celery.canvas import Signature
 
 from qanat.contract import labels, queues, tasks
 from qanat.contract.statuses import Phase, RunMode
-from qanat.server.runs.models import Step
+from qanat.server.runs.models import Run, Step
 from qanat.server.runs.projection import FileRef
 from qanat.server.runs.steps import outputs_so_far
 from qanat.server.runs.stock.references import reference_to
@@ -63,7 +63,7 @@ def message_for(step: Step) -> dict[str, Any]:
     }
 
 
-def shared_folder(run: Any, phase: str) -> str:  # noqa: ANN401 - a row
+def shared_folder(run: Run, phase: str) -> str:
     """Return the folder of storage in which stock workers leave things for one another."""
     return f"analysis-{run.analysis_id}_{FOLDERS[Phase(phase)]}-{run.plan['run_data'][phase]}"
 
