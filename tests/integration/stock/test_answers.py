@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from celery.exceptions import Retry
 from django.core import signing
 
 from qanat.contract import tasks
@@ -235,7 +236,10 @@ def test_a_v1_result_of_another_form_fails(stock: StockWorld, result: object) ->
     assert stock.statuses.status[1] == AnalysisStatus.INPUTS_GENERATION_ERROR
 
 
-@pytest.mark.parametrize("result", [None, [], "done", {"text": "\0"}, {"text": "x" * 2**20}])
+@pytest.mark.parametrize(
+    "result",
+    [None, [], "done", {"text": "\0"}, {"text": "x" * 2**20}, {"number": float("nan")}, {"text": "\ud800"}],
+)
 def test_a_v2_result_of_another_form_fails(stock: StockWorld, result: object) -> None:
     sent = stock.begin(mode=RunMode.V2)
 
@@ -273,6 +277,28 @@ def test_a_failure_tells_what_its_worker_sent_before(stock: StockWorld) -> None:
     with storage().open(step.error_log) as stream:
         assert b"Traceback: the wind blew" in stream.read()
     assert (step.state, step.retries) == (StepState.FAILED, 1)
+
+
+def test_a_failure_waits_a_moment_for_its_traceback(stock: StockWorld) -> None:
+    sent = stock.begin(mode=RunMode.V2)
+    stock.hint(sent.task_id)
+
+    with pytest.raises(Retry):
+        stock_failed("task id", token=sent.token)
+    assert sent.step.state == StepState.RUNNING
+
+    stock.hint(sent.task_id, tasks.SUBTASK_ERROR_LOG, put(".txt", b"Traceback"))
+    stock_failed("task id", token=sent.token)
+    assert sent.step.state == StepState.FAILED
+
+
+def test_a_traceback_may_hold_anything(stock: StockWorld) -> None:
+    sent = stock.begin()
+
+    assert stock.failed(sent, text="\0 \ud800 the end")
+
+    with storage().open(sent.step.error_log) as stream:
+        assert b"the end" in stream.read()
 
 
 def test_a_failed_chunk_ends_its_siblings(stock: StockWorld) -> None:

@@ -191,7 +191,7 @@ def _fail(step: Step, *, message: str, now: datetime, text: str = "", answer: re
     attempt = AttemptFailed(
         failure_class=FailureClass.MODEL,
         message=message,
-        traceback=_printable(text or _error_log(step)),
+        traceback=printable(text or _error_log(step)),
         no_keys=bool(step.resources.get(NO_KEYS)),
         final=True,
         outputs=answer.outputs if answer else {},
@@ -208,5 +208,6 @@ def _error_log(step: Step) -> str:
         return stream.read(MOST_TEXT).decode(errors="replace")
 
 
-def _printable(text: str) -> str:
-    return text[-MOST_TEXT:].replace("\0", "\ufffd")
+def printable(text: str) -> str:
+    """Return the end of a text without what files and databases refuse: NULs and halves of characters."""
+    return text[-MOST_TEXT:].replace("\0", "\ufffd").encode(errors="replace").decode()

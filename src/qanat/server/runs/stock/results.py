@@ -111,14 +111,23 @@ def _sub_task(step: Step, result: object) -> Answer:
     if not isinstance(result, dict):
         message = f"The worker's result of '{step.slug}' is no dictionary of parameters."
         raise ResultRefused(message)
-    text = json.dumps(result)
-    if len(text) > MOST_PARAMETERS_BYTES or r"\u0000" in text:
-        message = f"The parameters that '{step.slug}' hands on are too long, or have NULs in them."
-        raise ResultRefused(message)
+    _require_storable(step, result)
     named = {label: result.get(name) for name, label in PARAMETERS.get(step.task, {}).items()}
     outputs, originals = _files(step, {**named, labels.STEP_LOG: result.get(LOG)})
     log = outputs.pop(labels.STEP_LOG, None)
     return Answer(outputs=outputs, facts={"params": result}, log=log, originals=originals)
+
+
+def _require_storable(step: Step, parameters: Mapping[str, Any]) -> None:
+    try:
+        # Databases refuse NaNs, halves of characters and NULs in JSON, of which Python thinks nothing.
+        text = json.dumps(parameters, allow_nan=False, ensure_ascii=False).encode()
+    except ValueError as error:
+        message = f"The parameters that '{step.slug}' hands on are no JSON: {error}."
+        raise ResultRefused(message) from error
+    if len(text) > MOST_PARAMETERS_BYTES or rb"\u0000" in text:
+        message = f"The parameters that '{step.slug}' hands on are too long, or have NULs in them."
+        raise ResultRefused(message)
 
 
 def _files(step: Step, named: Mapping[str, object]) -> tuple[dict[str, FileRef], list[str]]:

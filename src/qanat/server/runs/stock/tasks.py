@@ -33,7 +33,7 @@ def _lease() -> timedelta:
 
 
 def _sender(task: "Task[Any, Any]") -> str:
-    return str(task.request.origin or "stock worker")[:255]
+    return answers.printable(str(task.request.origin or "stock worker"))[:255]
 
 
 @shared_task(name=tasks.STOCK_DONE, **AGAIN)
