@@ -93,7 +93,7 @@ def sign_of_life(  # noqa: PLR0913 - what a message says
     """Note that the task lives: claim its step in its worker's name, or extend the lease; return whether it is known.
 
     Args:
-        task_id: of the task that sent the message, by Celery's own account; nobody but its worker knows it in time.
+        task_id: of the task that sent the message, by Celery's own account; other models' workers do not know it.
         worker: who sent it.
         what: name of the message.
         said: its arguments.
@@ -106,16 +106,15 @@ def sign_of_life(  # noqa: PLR0913 - what a message says
         return False
     try:
         step = _begun(step, worker=worker, lease=lease, now=now)
+        with transaction.atomic():
+            step = _locked(step)
+            changes = _told(step, what=what, said=said)
+            if not step.resources.get(ANSWERED):
+                changes["lease_until"] = now + lease
+            _running(step).update(**changes)
     except StepRefused as refusal:
         logger.debug("%s from %s comes too late: %s", what, worker, refusal)
         return False
-    with transaction.atomic():
-        lock_run(step.run_id)
-        step = _running(step).get()
-        changes = _told(step, what=what, said=said)
-        if not step.resources.get(ANSWERED):
-            changes["lease_until"] = now + lease
-        _running(step).update(**changes)
     return True
 
 
@@ -123,11 +122,10 @@ def answered(*, task_id: str, worker: str, lease: timedelta, now: datetime) -> N
     """Note that a worker answered the roll call with this task: from now on its lease depends on its answers."""
     if not sign_of_life(task_id=task_id, worker=worker, what="roll call", said=(), lease=lease, now=now):
         return
-    with transaction.atomic():
-        step = Step.objects.get(celery_id=task_id)
-        lock_run(step.run_id)
-        step.refresh_from_db()
-        _running(step).update(lease_until=now + lease, resources={**step.resources, ANSWERED: True})
+    with suppress(StepRefused), transaction.atomic():
+        for step in Step.objects.filter(celery_id=task_id):
+            held = _locked(step)
+            _running(held).update(lease_until=now + lease, resources={**held.resources, ANSWERED: True})
 
 
 def _told(step: Step, *, what: str, said: Collection[object]) -> dict[str, Any]:
@@ -179,6 +177,17 @@ def _begun(step: Step, *, worker: str, lease: timedelta, now: datetime) -> Step:
         # later run may take it over.
         kept = {name: told for name, told in step.resources.items() if name == "originals"}
         Step.objects.filter(pk=step.pk, fence=step.fence).update(digest="", resources=kept)
+    return claims.held(step_id=step.pk, fence=step.fence)
+
+
+def _locked(step: Step) -> Step:
+    """Hold the run of a step, and return the step as it is now.
+
+    Raises:
+        StepRefused: it has ended meanwhile.
+    """
+    claims.held(step_id=step.pk, fence=step.fence)
+    lock_run(step.run_id)
     return claims.held(step_id=step.pk, fence=step.fence)
 
 

@@ -65,7 +65,13 @@ def message_for(step: Step) -> dict[str, Any]:
 
 def shared_folder(run: Run, phase: str) -> str:
     """Return the folder of storage in which stock workers leave things for one another."""
-    return f"analysis-{run.analysis_id}_{FOLDERS[Phase(phase)]}-{run.plan['run_data'][phase]}"
+    return f"analysis-{run.analysis_id}_{FOLDERS[Phase(phase)]}-{run_data(run, phase)}"
+
+
+def run_data(run: Run, phase: str) -> str:
+    """Return what that folder is named after; a run that an older server has planned is named after itself."""
+    planned: dict[str, str] = run.plan.get("run_data", {})
+    return planned.get(phase) or f"{run.pk:032x}"
 
 
 def _whole(step: Step, files: Mapping[str, FileRef]) -> dict[str, Any]:
@@ -103,7 +109,7 @@ def _sub_task(step: Step, files: Mapping[str, FileRef]) -> dict[str, Any]:
         "initiator_id": run.initiator_id,
         "analysis_id": run.analysis_id,
         "slug": step.slug,
-        "run_data_uuid": run.plan["run_data"][step.phase],
+        "run_data_uuid": run_data(run, step.phase),
         **{keyword: named.get(KEYWORDS[keyword]) for keyword in wanted},
     }
     if wanted:

@@ -15,6 +15,7 @@ from qanat.server.files.storage import key_of, link_of, storage
 from qanat.server.runs.claims import attempt_prefix
 from qanat.server.runs.models import Step
 from qanat.server.runs.projection import FileRef
+from qanat.storage.port import ObjectMissing
 
 NAME: Final = re.compile(
     r"(?:[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?P<suffix>(?:\.[A-Za-z0-9]{1,16}){0,3})"
@@ -43,7 +44,10 @@ def take(reference: object, *, step: Step) -> tuple[str, FileRef]:
     """
     key, suffix = theirs(reference)
     fresh = f"{attempt_prefix(step)}/{uuid.uuid4().hex}{suffix}"
-    size = storage().copy(key, fresh)
+    try:
+        size = storage().copy(key, fresh)
+    except ObjectMissing as error:
+        raise ReferenceRefused(str(error)) from error
     content_type = "application/gzip" if suffix.endswith(".gz") else mimetypes.guess_type(f"x{suffix}")[0]
     return key, FileRef(
         key=fresh, filename=f"file{suffix}", content_type=content_type or "application/octet-stream", size=size
