@@ -13,7 +13,7 @@ import pytest
 from tests import postgres
 from tests.conftest import ROOT
 
-ENGINE = {"paths": ["tests/integration/engine"], "QANAT_MACHINE_STEPS": "3000"}
+ENGINE = {"paths": ["tests/integration/engine", "tests/integration/stock"], "QANAT_MACHINE_STEPS": "3000"}
 API = {
     "paths": [
         "tests/api/fuzz",

@@ -36,6 +36,11 @@ class ServerSettings(LoginSettings, StorageSettings, DatabaseSettings, BrokerSet
     """Bring the tables of the database up to date when the API starts; of several that start at once, one does it."""
     lease_seconds: float = Field(default=60.0, gt=0)
     """How long a worker holds a step without a sign of life; heartbeats come every sixth of it."""
+    stock_lease_seconds: float = Field(default=6 * 3600.0, gt=0)
+    """How long a worker of the Oasis Platform holds a step after its latest sign of life, where it does not answer when
+    it is asked."""
+    approve_new_models: bool = False
+    """A model that a worker registers stays hidden until an operator has approved it on the admin site."""
     dispatch_interval_seconds: float = Field(default=1.0, gt=0)
     """The task controller looks at the latest after this, even if nobody wakes it."""
     look_interval_seconds: float = Field(default=1.0, gt=0)

@@ -15,12 +15,21 @@ INTERNAL_WORKER: Final = "oasis-internal-worker"
 WORKER_BROADCAST: Final = "model-worker-broadcast"
 
 MAX_PRIORITY: Final = 10
+V2_SUFFIX: Final = "-v2"
 
 
 def model_queue(*, supplier_id: str, model_id: str, version_id: str, run_mode: RunMode) -> str:
     """Return the queue on which workers of a model take work of ``run_mode``."""
     queue = f"{supplier_id}-{model_id}-{version_id}"
-    return f"{queue}-v2" if run_mode is RunMode.V2 else queue
+    return f"{queue}{V2_SUFFIX}" if run_mode is RunMode.V2 else queue
+
+
+def arguments(queue: str) -> dict[str, int]:
+    """Return what a queue is declared with: V2's take priorities.
+
+    All who use a queue must say the same, or RabbitMQ turns the second away.
+    """
+    return {"x-max-priority": MAX_PRIORITY} if queue.endswith(V2_SUFFIX) else {}
 
 
 def records_queue(run_mode: RunMode) -> str:

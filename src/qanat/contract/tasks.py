@@ -18,6 +18,24 @@ QUEUE_DIGEST: Final = "qanat.queue_digest"
 REGISTER_V1: Final = "run_register_worker"
 REGISTER_V2: Final = "run_register_worker_v2"
 
+# What stock workers send while they work (wire contract, sections 4.3 and 4.5): signs of life that end nothing.
+SET_TASK_STATUS: Final = "set_task_status"
+SET_TASK_STATUS_V2: Final = "set_task_status_v2"
+RECORD_SUB_TASK_START: Final = "record_sub_task_start"
+UPDATE_TASK_ID: Final = "update_task_id"
+SET_SUBTASK_STATUS: Final = "set_subtask_status"
+SUBTASK_ERROR_LOG: Final = "subtask_error_log"
+SUBTASK_RETRY_LOG: Final = "subtask_retry_log"
+RECORD_INPUT_ERROR_FILES: Final = "record_input_error_files"
+RECORD_LOSSES_ERROR_FILES: Final = "record_losses_error_files"
+
+# What their messages bring back: links that the server sends along, with a token in them.
+ON_ERROR: Final = "on_error"
+"""Of the stock V1 worker: hands a failure's traceback to the task that it is told."""
+STOCK_DONE: Final = "qanat.stock_done"
+STOCK_FAILED: Final = "qanat.stock_failed"
+STOCK_TRACEBACK: Final = "qanat.stock_traceback"
+
 # V1: one task does the whole of a phase.
 GENERATE_INPUT: Final = "generate_input"
 RUN_ANALYSIS: Final = "run_analysis"

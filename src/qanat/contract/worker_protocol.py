@@ -34,6 +34,9 @@ from typing import Any, Final, Literal, NotRequired, TypedDict
 WORKER_KEY_SCHEME: Final = "Worker"
 STEP_TOKEN_SCHEME: Final = "Step"  # noqa: S105 - the scheme's name, not a token
 
+OURS: Final = "qanat"
+"""Among the versions that our own workers register with; whoever leaves it out is a stock worker."""
+
 HeartbeatVerdict = Literal["continue", "cancel", "drain", "lost"]
 
 

@@ -18,12 +18,13 @@ from celery.exceptions import SecurityWarning
 from celery.signals import worker_shutting_down
 from kombu.exceptions import OperationalError as BrokerUnavailable
 
+from qanat import __version__
 from qanat.configuration.report import log_at_start
 from qanat.configuration.sources import Sources
 from qanat.contract import tasks
 from qanat.contract.queues import INTERNAL_WORKER, model_queue, records_queue
 from qanat.contract.statuses import RunMode
-from qanat.contract.worker_protocol import Hello
+from qanat.contract.worker_protocol import OURS, Hello
 from qanat.worker import compiled
 from qanat.worker.identity import ModelIdentity, identify, internal
 from qanat.worker.run_dir import sweep
@@ -106,7 +107,7 @@ def _start_log(*, debug: bool) -> None:
 
 
 def _listener(settings: WorkerSettings) -> Celery:
-    app = Celery("qanat-worker", broker=settings.broker)
+    app = Celery("qanat-worker", broker=settings.broker, amqp="qanat.amqp:Amqp")
     app.conf.update(
         broker_use_ssl=settings.broker_tls,
         accept_content=["json"],
@@ -149,7 +150,8 @@ def _queues(settings: WorkerSettings, model: ModelIdentity) -> list[str]:
 def _register(app: Celery, settings: WorkerSettings, model: ModelIdentity) -> None:
     """Send the registration message (wire contract, section 5.1)."""
     v2 = settings.run_mode is RunMode.V2
-    args = [model.supplier_id, model.model_id, model.version_id, model.settings, versions()]
+    ours = {**versions(), OURS: __version__}
+    args = [model.supplier_id, model.model_id, model.version_id, model.settings, ours]
     app.send_task(
         tasks.REGISTER_V2 if v2 else tasks.REGISTER_V1,
         args=[*args, model.config] if v2 else args,

@@ -69,9 +69,9 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 class Engine(RuleBasedStateMachine):
     """Submit, duplicate, drop, reorder, crash, cancel, retry and let the clock jump; then honest workers finish."""
 
-    def __init__(self) -> None:
+    def __init__(self, world: World | None = None) -> None:
         super().__init__()
-        self.world = World()
+        self.world = world or World()
         self.before = {kind: register(kind, self.world.statuses) for kind in OwnerKind}
         self.ring: Any = doorbell.ring
         doorbell.ring = self.world.ring

@@ -57,6 +57,16 @@ def test_a_message_is_known_from_the_contract_or_marked_as_our_own() -> None:
         "run_exposure_run",
         "run_exposure_transform",
         "run_combine",
+        "set_task_status",
+        "set_task_status_v2",
+        "record_sub_task_start",
+        "update_task_id",
+        "set_subtask_status",
+        "subtask_error_log",
+        "subtask_retry_log",
+        "record_input_error_files",
+        "record_losses_error_files",
+        "on_error",
     }
 
 

@@ -113,15 +113,15 @@ class Analyses(Rows):
 class Models(Rows):
     """Models, the hidden ones too, with their scaling and chunking options."""
 
-    list_display = ("id", "supplier_id", "model_id", "version_id", "run_mode", "deleted")
-    list_filter = ("deleted", "run_mode")
+    list_display = ("id", "supplier_id", "model_id", "version_id", "run_mode", "deleted", "awaits_approval")
+    list_filter = ("deleted", "awaits_approval", "run_mode")
     search_fields = ("supplier_id", "model_id", "version_id")
     editable = ("run_mode", "groups")
     actions = ("activate", "disable")
 
     @admin.action(description="Activate selected models")
     def activate(self, request: HttpRequest, queryset: QuerySet[RiskModel]) -> None:
-        """Bring back hidden models."""
+        """Bring back hidden models, and approve those that await it."""
         for model in queryset:
             show(model=model)
         self.message_user(request, "Activated.")

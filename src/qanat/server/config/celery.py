@@ -7,7 +7,7 @@ from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "qanat.server.config.settings")
 
-app = Celery("qanat")
+app = Celery("qanat", amqp="qanat.amqp:Amqp")
 app.conf.update(
     broker_url=settings.QANAT.broker,
     broker_use_ssl=settings.QANAT.broker_tls,
@@ -25,4 +25,6 @@ app.conf.update(
     enable_utc=True,
 )
 app.set_default()
-app.autodiscover_tasks(["qanat.server.runs", "qanat.server.risk_models", "qanat.server.queues"])
+app.autodiscover_tasks(
+    ["qanat.server.runs", "qanat.server.runs.stock", "qanat.server.risk_models", "qanat.server.queues"]
+)

@@ -46,6 +46,8 @@ class RiskModel(Owned):
     scaling: "models.JSONField[Json, Json]" = models.JSONField(default=default_scaling)
     deleted = models.BooleanField(default=False)
     """Hidden, until it is created or registered again: analyses keep pointing at it."""
+    awaits_approval = models.BooleanField(default=False)
+    """Hidden, until an operator has looked at whoever registered it."""
 
     class Meta:
         """A model stands once."""

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings as settings_of_server
 from django.contrib.auth.models import User
 from django.db import transaction
 
@@ -16,6 +17,7 @@ from qanat.server.files.operations import delete_file, store_content
 from qanat.server.files.owned import replace_file
 from qanat.server.files.settings_documents import SettingsRefused, analysis_settings, model_settings
 from qanat.server.risk_models.models import RiskModel, SettingTemplate
+from qanat.server.runs.stock import served
 
 logger = logging.getLogger(__name__)
 
@@ -52,11 +54,25 @@ def register(  # noqa: PLR0913 - the worker's message
     settings: Mapping[str, Any] | None,
     versions: Mapping[str, str],
     config: Mapping[str, Any] | None,
-) -> RiskModel:
+    stock: bool,
+) -> RiskModel | None:
     """Note that a worker for the model has started: make or revive the model, take its settings and versions.
 
-    The run mode is set only where the model has none; settings that break their schema are left out and logged.
+    The run mode is set only where the model has none; settings that break their schema are left out and logged. Where
+    operators approve new models, a new or hidden one stays hidden until they do; and a worker of another kind than the
+    model's is not taken note of.
+
+    Args:
+        supplier_id: with ``model_id`` and ``version_id`` the model's identity.
+        model_id: see there.
+        version_id: see there.
+        run_mode: of the worker.
+        settings: the model's, where the worker has them.
+        versions: of the worker's software, by the names of the contract.
+        config: the kernel's, where the worker has it.
+        stock: the worker is one of the Oasis Platform, which gets that platform's messages.
     """
+    approving = settings_of_server.QANAT.approve_new_models
     with transaction.atomic():
         model, created = RiskModel.objects.select_for_update().get_or_create(
             supplier_id=supplier_id,
@@ -64,7 +80,15 @@ def register(  # noqa: PLR0913 - the worker's message
             version_id=version_id,
             defaults={"creator": first_superuser(), "run_mode": run_mode},
         )
-        model.deleted = False
+        served_queues = [model.queue(run_mode)] if stock else [model.queue(mode) for mode in RunMode]
+        if approving and (created or model.deleted):
+            model.deleted = model.awaits_approval = True
+            logger.warning("A worker registers %s, which awaits approval on the admin site.", model)
+        elif approving and any(model.versions().values()) and stock != served.is_stock(model.queue(run_mode)):
+            logger.warning("A worker of another kind registers %s and is refused: hide the model first.", model)
+            return None
+        model.deleted = model.awaits_approval
+        served.serve(served_queues, stock=stock)
         model.run_mode = model.run_mode or run_mode
         model.oasislmf_config = dict(config or {})
         for name, column in VERSION_COLUMNS.items():
@@ -86,9 +110,9 @@ def hide(*, model: RiskModel) -> None:
 
 
 def show(*, model: RiskModel) -> None:
-    """Bring back a hidden model as it was."""
-    model.deleted = False
-    model.save(update_fields=["deleted", "modified"])
+    """Bring back a hidden model as it was; one that a worker registered is approved by it."""
+    model.deleted = model.awaits_approval = False
+    model.save(update_fields=["deleted", "awaits_approval", "modified"])
 
 
 def delete_model(*, model: RiskModel) -> None:

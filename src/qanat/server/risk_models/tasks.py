@@ -7,6 +7,7 @@ from celery import shared_task
 
 from qanat.contract import tasks
 from qanat.contract.statuses import RunMode
+from qanat.contract.worker_protocol import OURS
 from qanat.server.risk_models import operations
 
 Document = dict[str, Any] | str | None
@@ -50,6 +51,7 @@ def _register(  # noqa: PLR0913, PLR0917 - as above
         settings=_document(settings),
         versions=versions or {},
         config=_document(config),
+        stock=OURS not in (versions or {}),
     )
 
 

@@ -13,6 +13,7 @@ Everything that is true about a run stands in the tables of ``models``; messages
 ``cancellation``   a run ends because somebody wants it to
 ``reaping``        leases that ran out
 ``artefacts``      what runs leave in storage, and when it goes
+``stock``          the same for workers of the Oasis Platform
 =================  ====================================================================================
 
 ``steps.move`` is the only place that changes a step's state, ``lifecycle`` the only one that changes a run's;

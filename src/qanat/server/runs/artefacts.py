@@ -13,12 +13,13 @@ from functools import partial
 from django.db import transaction
 from django.db.models import QuerySet
 
-from qanat.contract.statuses import Phase, StepState
+from qanat.contract.statuses import Phase, RunMode, StepState
 from qanat.server.files.models import StoredFile
 from qanat.server.files.storage import storage
 from qanat.server.runs.claims import attempt_prefix, run_prefix
 from qanat.server.runs.models import Owner, Run, Step
 from qanat.server.runs.projection import FileRef
+from qanat.server.runs.stock.messages import shared_folder
 
 logger = logging.getLogger(__name__)
 
@@ -95,8 +96,17 @@ def _clean(line: QuerySet[Run], *, up_to: int) -> None:
 
 def _left_by(run_ids: Iterable[int]) -> set[str]:
     """Return what attempts of these runs have stored, committed or not, but for what became files of an analysis."""
-    stored = {key for run_id in run_ids for key in storage().keys(run_prefix(run_id))}
+    run_ids = list(run_ids)
+    stored = {key for run_id in run_ids for key in storage().keys(run_prefix(run_id))} | _left_by_stock_workers(run_ids)
     return stored - set(StoredFile.objects.filter(key__in=stored).values_list("key", flat=True))
+
+
+def _left_by_stock_workers(run_ids: Iterable[int]) -> set[str]:
+    """Return the files that they named, of which the attempts have copies, and what they left for one another."""
+    answered = Step.objects.filter(run__in=run_ids, resources__has_key="originals").select_related("run")
+    named = {key for step in answered for key in step.resources["originals"]}
+    folders = {shared_folder(step.run, step.phase) for step in answered if step.run.mode == RunMode.V2}
+    return named | {key for folder in folders for key in storage().keys(folder)}
 
 
 def _delete(keys: Iterable[str]) -> None:

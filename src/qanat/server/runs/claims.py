@@ -1,5 +1,6 @@
 """A worker takes a step, keeps its lease alive, streams its log and, when it drains, hands the step back."""
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -147,6 +148,7 @@ def hand_back(*, step_id: int, fence: int, now: datetime) -> None:
             now=now,
             detail={"reason": "worker is draining"},
             fence=step.fence + 1,
+            celery_id=uuid.uuid4().hex,
             lease_until=None,
             worker="",
             queued_at=now,

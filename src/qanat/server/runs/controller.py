@@ -17,8 +17,12 @@ from qanat.server.runs import clock
 from qanat.server.runs.dispatch import dispatch
 from qanat.server.runs.planning import plan_submitted
 from qanat.server.runs.reaping import reap
+from qanat.server.runs.stock.roll_call import call_roll
 
 logger = logging.getLogger(__name__)
+
+ROLL_CALLS_PER_LEASE = 8
+"""How many a stock worker may miss."""
 
 
 @dataclass
@@ -83,6 +87,11 @@ def start_controller(*, interval: float) -> Loop:
 
 def start_reaper(*, interval: float, lease: timedelta) -> Loop:
     """Start the worker monitor's reaper in this process."""
-    loop = Loop(name="reaper", look=lambda: reap(now=clock.now(), grace=lease), interval=interval)
+
+    def look() -> None:
+        call_roll(lease=ROLL_CALLS_PER_LEASE * timedelta(seconds=interval), now=clock.now())
+        reap(now=clock.now(), grace=lease)
+
+    loop = Loop(name="reaper", look=look, interval=interval)
     loop.start()
     return loop

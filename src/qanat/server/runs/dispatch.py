@@ -18,12 +18,21 @@ from qanat.domain.step_state import Event as StepEvent
 from qanat.server.runs import doorbell
 from qanat.server.runs.models import Step, Worker
 from qanat.server.runs.steps import move
+from qanat.server.runs.stock import served
+from qanat.server.runs.stock.messages import message_for
 
 SERVER_SIDE_SLOTS = 20
 """Doorbells that may be out on a queue of the worker monitor, whose steps take milliseconds."""
 WORKER_IS_GONE_AFTER = timedelta(seconds=60)
 FIRST_RING_AGAIN = timedelta(seconds=2)
 LAST_RING_AGAIN = timedelta(seconds=60)
+FIRST_SEND_AGAIN = timedelta(minutes=1)
+"""A message to a stock worker is the work itself, which would be done twice; the roll call puts this off while the
+broker or a worker has the message."""
+LAST_SEND_AGAIN = timedelta(hours=1)
+STOCK_SLOTS = 16
+"""Messages that may be out on a queue of stock workers, or more where more answer the roll call; V2's queues keep the
+priorities of those that wait."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +57,24 @@ class QueueLoad:
 def dispatch(*, now: datetime) -> int:
     """Ring for the steps that are ready and for those whose doorbell seems lost; return how many rings went out."""
     rung = 0
+    stock = served.queues()
     for step in _due(now=now):
-        doorbell_task = tasks.RECORD_STEP if step.server_side else tasks.RUN_STEP
-        if not doorbell.ring(queue=step.queue, task=doorbell_task, payload=_payload(step), priority=step.run.priority):
+        first, last = (
+            (FIRST_SEND_AGAIN, LAST_SEND_AGAIN) if step.queue in stock else (FIRST_RING_AGAIN, LAST_RING_AGAIN)
+        )
+        if not _ring(step, stock=step.queue in stock):
             break  # The broker is away: the timer comes again.
-        delay = min(FIRST_RING_AGAIN * 2 ** min(step.rings, 10), LAST_RING_AGAIN)
+        delay = min(first * 2 ** min(step.rings, 10), last)
         move(step=step, event=StepEvent.RUNG, now=now, rings=step.rings + 1, ring_at=now + delay)
         rung += 1
     return rung
+
+
+def _ring(step: Step, *, stock: bool) -> bool:
+    if stock:
+        return doorbell.send(**message_for(step))
+    task = tasks.RECORD_STEP if step.server_side else tasks.RUN_STEP
+    return doorbell.ring(queue=step.queue, task=task, payload=_payload(step), priority=step.run.priority)
 
 
 def _payload(step: Step) -> dict[str, object]:
@@ -73,6 +92,8 @@ def queue_loads(*, now: datetime) -> dict[str, QueueLoad]:
     for worker in Worker.objects.filter(last_seen__gte=now - WORKER_IS_GONE_AFTER, draining=False):
         for queue in worker.queues:
             slots[queue] += worker.slots
+    for queue in served.queues():
+        slots[queue] = max(slots[queue], STOCK_SLOTS)
     counts = (
         Step.objects.filter(state__in=(StepState.READY, StepState.SENT, StepState.RUNNING))
         .values("queue", "server_side")

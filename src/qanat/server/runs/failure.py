@@ -1,5 +1,6 @@
 """An attempt failed: the step is tried again, or the run ends and the analysis shows the error at once."""
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
@@ -29,6 +30,8 @@ class AttemptFailed:
     exit_code: int | None = None
     signal: int | None = None
     no_keys: bool = False
+    final: bool = False
+    """Whoever ran it has tried again by itself, as stock workers do."""
     outputs: Mapping[str, FileRef] = field(default_factory=dict)
     resources: Mapping[str, Any] = field(default_factory=dict)
 
@@ -70,7 +73,7 @@ def fail(*, step_id: int, fence: int, attempt: AttemptFailed, now: datetime) -> 
             message = f"The run of '{step.slug}' has ended: it is {run.state}."
             raise StepRefused(message)
         attempts = retries.Attempts(**step.failures).plus(attempt.failure_class)
-        verdict = retries.judge(failure=attempt.failure_class, attempts=attempts)
+        verdict = retries.GIVE_UP if attempt.final else retries.judge(failure=attempt.failure_class, attempts=attempts)
         changes: dict[str, Any] = {
             "failures": asdict(attempts),
             "error": attempt.as_json(),
@@ -85,6 +88,7 @@ def fail(*, step_id: int, fence: int, attempt: AttemptFailed, now: datetime) -> 
                 now=now,
                 detail=attempt.as_json(),
                 fence=step.fence + 1,
+                celery_id=uuid.uuid4().hex,
                 not_before=now + timedelta(seconds=verdict.delay_seconds),
                 fewer_processes=step.fewer_processes or verdict.fewer_processes,
                 worker="",

@@ -8,8 +8,8 @@ from qanat.contract.statuses import Phase, RunKind, RunState, StepState
 from qanat.domain import step_state
 from qanat.domain.run_plan import PHASES
 from qanat.domain.step_state import Event as StepEvent
-from qanat.server.runs import artefacts
-from qanat.server.runs.models import Event, Run
+from qanat.server.runs import artefacts, doorbell
+from qanat.server.runs.models import Event, Run, StockQueue
 from qanat.server.runs.steps import move
 
 
@@ -28,9 +28,11 @@ def record(
 def end(run: Run, *, to: RunState, now: datetime, detail: Mapping[str, Any] | None = None, **changes: object) -> None:
     """End a run whose row the caller holds: nothing of it that is unfinished goes on.
 
-    A step that a worker is running is cancelled too; its worker hears of it at the next heartbeat, and whatever it
-    still sends is refused.
+    A step that a worker is running is cancelled too; its worker hears of it at the next heartbeat, a stock one by
+    Celery, and whatever it still sends is refused.
     """
+    out = run.steps.filter(state__in=(StepState.SENT, StepState.RUNNING), queue__in=StockQueue.objects.values("name"))
+    doorbell.revoke_after_commit(list(out.values_list("celery_id", flat=True)))
     for step in run.steps.filter(state__in=step_state.UNFINISHED):
         move(step=step, event=StepEvent.CANCELLED, now=now, lease_until=None)
     record(run, to=to, now=now, detail=detail, finished=now, **changes)

@@ -148,6 +148,7 @@ class Step(models.Model):
     rings = models.PositiveIntegerField(default=0)
     worker = models.CharField(max_length=255, blank=True)
     celery_id = models.CharField(max_length=64, unique=True)
+    """Of the present attempt; a stock worker's message has it, and so have the links and signs of life that follow."""
     digest = models.CharField(max_length=64, blank=True)
     """Of the task and all it reads; equal digests give equal outputs, so a later run may reuse them."""
     result: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
@@ -232,3 +233,13 @@ class Worker(models.Model):
     def __str__(self) -> str:
         """Name the worker for logs."""
         return self.id
+
+
+class StockQueue(models.Model):
+    """A queue that workers of the Oasis Platform serve, instead of our own: theirs registered last."""
+
+    name = models.CharField(max_length=255, primary_key=True)
+
+    def __str__(self) -> str:
+        """Name the queue."""
+        return self.name

@@ -20,7 +20,7 @@ from qanat.domain.run_plan import PlannedStep
 from qanat.domain.step_state import Event as StepEvent
 from qanat.server.files.storage import storage
 from qanat.server.runs import canvas, doorbell, lifecycle, projection
-from qanat.server.runs.models import Run, Step, StepEdge
+from qanat.server.runs.models import Run, Step, StepEdge, StockQueue
 from qanat.server.runs.steps import digest_of, inputs_of, lock_run, move, outputs_of, release_children
 from qanat.storage.port import StorageError
 
@@ -65,7 +65,7 @@ def plan_run(*, run_id: int, now: datetime) -> bool:
         plan = run_plan.plan(
             kind=RunKind(run.kind), mode=RunMode(run.mode), lookup_chunks=lookup_chunks, loss_chunks=loss_chunks
         )
-        run.plan |= {"lookup_chunks": lookup_chunks, "loss_chunks": loss_chunks}
+        run.plan |= {"lookup_chunks": lookup_chunks, "loss_chunks": loss_chunks, "run_data": _run_data(run)}
         queues = {False: run.queue, True: records_queue(RunMode(run.mode))}
         task_ids = {step.slug: uuid.uuid4().hex for step in plan.steps()}
         chord = canvas.construct(plan, queues=queues, task_ids=task_ids)
@@ -112,6 +112,11 @@ def _chunk_counts(run: Run) -> tuple[int, int]:
     )
 
 
+def _run_data(run: Run) -> dict[str, str]:
+    """Return by phase what stock workers name the folder after in which they leave things for one another."""
+    return {phase: uuid.uuid4().hex for phase in run_plan.PHASES[RunKind(run.kind)]}
+
+
 def _row(run: Run, planned: PlannedStep, *, position: int, queue: str, now: datetime) -> Step:
     return Step(
         run=run,
@@ -135,8 +140,11 @@ def _reuse(run: Run, *, now: datetime) -> int:
 
     A step is reused where all it depends on is reused too, its digest equals that of a finished step of such a run, and
     its outputs still exist. Server-side steps are never reused: they are what makes outputs the analysis' own. Nothing
-    is reused of runs before one that has succeeded: what they have left is being removed.
+    is reused of runs before one that has succeeded: what they have left is being removed. Stock workers hand on what no
+    row tells, so nothing is reused for them.
     """
+    if StockQueue.objects.filter(name=run.queue).exists():
+        return 0
     succeeded = run.line.filter(state=RunState.SUCCEEDED)
     earlier = (
         Step.objects.filter(

@@ -52,7 +52,11 @@ class ModelList(Models, ListView):
         """Create a model, or bring back a hidden one of the same identity."""
         given = body_of(request)
         identity = {name: given.get(name) for name in IDENTITY}
-        hidden = RiskModel.objects.filter(deleted=True, **identity).first() if all(identity.values()) else None
+        hidden = (
+            RiskModel.objects.filter(deleted=True, awaits_approval=False, **identity).first()
+            if all(identity.values())
+            else None
+        )
         if hidden is None or not self._may_revive(hidden):
             return super().post(request)
         form = self.detail_form(hidden, data=request.data, partial=True, context=self.context())
