@@ -8,6 +8,7 @@ from pydantic import Field
 from qanat.configuration.broker import BrokerSettings
 from qanat.configuration.database import DatabaseSettings
 from qanat.configuration.login import LoginSettings
+from qanat.configuration.logs import LogSettings
 from qanat.configuration.names import Bare, Hidden, Key, OfServer
 from qanat.configuration.storage import StorageSettings
 from qanat.configuration.values import ListOf
@@ -16,7 +17,7 @@ GENERATED: Final = ("secret_key", "worker_key")
 """Secrets that are made on first start, each in a file of its name in the data directory."""
 
 
-class ServerSettings(LoginSettings, StorageSettings, DatabaseSettings, BrokerSettings):
+class ServerSettings(LoginSettings, StorageSettings, DatabaseSettings, BrokerSettings, LogSettings):
     """Keys, limits and rules of the server."""
 
     reader: ClassVar = "The server"

@@ -119,7 +119,6 @@ UNUSED: Final = (
     _needless(
         "worker", "TASK_CONTROLLER_QUEUE", "it is for the server's own processes, which agree on task-controller"
     ),
-    _not_yet("worker", "PACKAGE_LOG_LEVEL", "the kernel logs at INFO"),
     _not_yet(
         "worker", "KEEP_RUN_DIR KEEP_LOCAL_DATA KEEP_REMOTE_DATA", "directories of steps are removed when they end"
     ),

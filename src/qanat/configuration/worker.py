@@ -9,10 +9,12 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import ConfigDict, Field
 
 from qanat.configuration.broker import BrokerSettings
+from qanat.configuration.logs import LogSettings
 from qanat.configuration.names import Bare, Hidden, Key, OfWorker, Own
 from qanat.configuration.places import default_work_dir
 from qanat.configuration.values import AnyCase
 from qanat.contract.statuses import RunMode
+from qanat.logs import Level
 
 INTERNAL: Final = "server-internal"
 """The run mode of the worker that needs no model (wire contract, section 5.2)."""
@@ -25,7 +27,7 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class WorkerSettings(BrokerSettings):
+class WorkerSettings(BrokerSettings, LogSettings):
     """What a worker runs, where, and for whom."""
 
     model_config = ConfigDict(frozen=True)
@@ -53,7 +55,10 @@ class WorkerSettings(BrokerSettings):
     disable_worker_reg: Annotated[OfWorker[bool], Own()] = False
     """Do not register the model: somebody else has."""
     debug: OfWorker[bool] = False
-    """Log more."""
+    """Log all there is to say, the kernel's tables too."""
+    package_log_level: Annotated[OfWorker[AnyCase[Level] | None], Own()] = None
+    """What of the kernel goes into the logs of steps, as ``log_level``; without it ``info``, or ``debug`` with
+    ``OASIS_DEBUG``."""
     server: str = "http://127.0.0.1:8000/"
     """Base of the API, with or without ``/api/``."""
     data_dir: Path | None = None
@@ -76,6 +81,16 @@ class WorkerSettings(BrokerSettings):
     """What a step gets between TERM and KILL."""
     parent_fd: Annotated[int | None, Own()] = None
     """A pipe that closes when the process that started the worker is gone; the worker then drains."""
+
+    @property
+    def own_level(self) -> Level:
+        """What of its own the worker logs."""
+        return "debug" if self.debug else self.log_level
+
+    @property
+    def kernel_level(self) -> Level:
+        """What of the kernel goes into the logs of steps."""
+        return self.package_log_level or ("debug" if self.debug else "info")
 
     @property
     def run_mode(self) -> RunMode:

@@ -7,22 +7,22 @@ again.
 """
 
 import logging
+import logging.config
 import os
 import signal
-import sys
 import threading
 import warnings
 
 from celery import Celery
 from celery.exceptions import SecurityWarning
-from celery.signals import worker_shutting_down
+from celery.signals import setup_logging, worker_shutting_down
 from kombu.exceptions import OperationalError as BrokerUnavailable
 
-from qanat import __version__
+from qanat import __version__, logs
 from qanat.configuration.report import log_at_start
 from qanat.configuration.sources import Sources
 from qanat.contract import tasks
-from qanat.contract.queues import INTERNAL_WORKER, model_queue, records_queue
+from qanat.contract.queues import INTERNAL_WORKER, model_of, model_queue, records_queue
 from qanat.contract.statuses import RunMode
 from qanat.contract.worker_protocol import OURS, Hello
 from qanat.worker import compiled
@@ -45,8 +45,9 @@ def run(settings: WorkerSettings) -> int:
     Raises:
         ModelDirectoryError: the directory holds no model.
     """
-    _start_log(debug=settings.debug)
+    _start_log(settings)
     model = _identity(settings)
+    logs.process_is("worker", model=model_of(_queues(settings, model)[0]))
     settings.work_dir.mkdir(parents=True, exist_ok=True)
     sweep(settings.work_dir, grace_seconds=settings.kill_after_seconds)
     server = HttpServer(settings.server, worker_key=settings.worker_key)
@@ -85,7 +86,6 @@ def run(settings: WorkerSettings) -> int:
         without_gossip=True,
         without_heartbeat=True,
         hostname=f"{model.model_id}@{settings.name}",
-        loglevel="INFO",
         quiet=True,
     ).start()
     stopping.set()
@@ -97,12 +97,12 @@ def run(settings: WorkerSettings) -> int:
     return 0
 
 
-def _start_log(*, debug: bool) -> None:
-    """Log to standard error; with more of our own where asked, but not of libraries, which log what is secret."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    if debug:
-        logging.getLogger("qanat").setLevel(logging.DEBUG)
+def _start_log(settings: WorkerSettings) -> None:
+    """Log to standard error."""
+    logging.config.dictConfig(logs.configuration(form=settings.log_format, level=settings.own_level))
+    logs.catch_the_rest()
+    setup_logging.connect(logs.leave_as_it_is, weak=False)
+    logs.process_is("worker")
     log_at_start(Sources.read(os.environ))
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from qanat import logs
 from qanat.contract import along
 from qanat.contract.statuses import FailureClass
 from qanat.contract.worker_protocol import Claim, Commit, Failure, Heartbeat, Resources, StepSpec
@@ -97,25 +98,32 @@ class Supervisor:
 
     def run(self, *, step_id: int, fence: int) -> None:
         """Claim a step and see it through; a step that is not to be had is forgotten."""
-        if self.draining.is_set():
-            return
+        with logs.about(step=step_id, attempt=fence):
+            if not self.draining.is_set():
+                self._claim(step_id, fence)
+
+    def _claim(self, step_id: int, fence: int) -> None:
         try:
             spec = self._server.claim(step_id, Claim(fence=fence, worker=self._settings.name))
         except Refused as refusal:
             logger.debug("Not ours: %s", refusal)
             return
         except ServerAway as away:
-            logger.warning("Could not claim step %s, its doorbell rings again: %s", step_id, away)
+            logger.warning("The step could not be claimed, its doorbell rings again: %s", away)
             return
+        with logs.about(run=spec["run_id"], analysis=spec["analysis_id"], sub_task=spec["slug"]):
+            self._see_through(spec)
+
+    def _see_through(self, spec: StepSpec) -> None:
         started = time.monotonic()
-        logger.info("%s of analysis %s, attempt %s", spec["slug"], spec["analysis_id"], spec["attempt"])
+        logger.info("The step begins")
         try:
             self._attempt(spec)
         except Refused as refusal:
-            logger.info("%s is no longer ours, what it made is discarded: %s", spec["slug"], refusal)
+            logger.info("The step is no longer ours, what it made is discarded: %s", refusal)
         except ServerAway as away:
-            logger.warning("%s cannot be reported, it will be given to another: %s", spec["slug"], away)
-        logger.info("%s ended after %.1f s", spec["slug"], time.monotonic() - started)
+            logger.warning("The step cannot be reported and will be given to another: %s", away)
+        logger.info("The step ended after %.1f s", time.monotonic() - started)
 
     def drain(self) -> None:
         """Take nothing more, stop what runs and hand it back."""
@@ -140,7 +148,8 @@ class Supervisor:
             self._running[spec["step_id"]] = attempt
         if self.draining.is_set():
             attempt.handed_back.set()
-        beats = threading.Thread(target=self._beat, args=(attempt,), name=f"beat {spec['slug']}", daemon=True)
+        beat = logs.carried(functools.partial(self._beat, attempt))
+        beats = threading.Thread(target=beat, name=f"beat {spec['slug']}", daemon=True)
         beats.start()
         try:
             self._run_and_report(attempt)
@@ -163,7 +172,7 @@ class Supervisor:
             attempt.files.send_rest_of_log(but_bytes=0 if comes_back else along.SMALL_BYTES)
         except ServerAway as away:
             # A log is not worth the step's work: what there is of it stays with the step.
-            logger.warning("The end of the log of %s is lost: %s", spec["slug"], away)
+            logger.warning("The end of its log is lost: %s", away)
         if attempt.handed_back.is_set() and not attempt.abandoned.is_set():
             self._server.release(spec)
             return
@@ -210,6 +219,7 @@ class Supervisor:
             writes=spec["outputs"],
             parameters=spec["parameters"],
             inputs=inputs,
+            kernel_level=self._settings.kernel_level,
             shim=self._shim if spec["task"] in tool_server.NEEDS_TOOLS else None,
         ).write(attempt.run_dir.path)
 
@@ -235,7 +245,7 @@ class Supervisor:
                 logger.warning("No heartbeat for %.0f s: %s", silent, away)
                 verdict = "lost" if silent > spec["lease_seconds"] else "continue"
             if verdict in {"cancel", "lost"}:
-                logger.info("%s is stopped: %s", spec["slug"], verdict)
+                logger.info("The step is stopped: %s", verdict)
                 attempt.abandoned.set()
                 self._end(attempt, grace_seconds=self._settings.kill_after_seconds)
                 return

@@ -1,5 +1,7 @@
 """Whatever the runner does, the supervisor reports it once and leaves nothing behind."""
 
+import json
+import logging
 import signal
 import sys
 import threading
@@ -9,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from qanat import logs
 from qanat.contract import labels
 from qanat.contract.statuses import FailureClass
 from qanat.worker import memory
@@ -226,3 +229,22 @@ def test_exposure_gets_the_suffix_of_what_it_is(
     supervisor.drain()
     running.join(timeout=15)
     assert fetched == [name]
+
+
+def test_all_that_is_logged_of_a_step_says_which(
+    supervise: Callable[[Twin], Supervisor], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    caplog.handler.setFormatter(logs.JsonLines())
+    server = Twin(verdict="lost", parameters={"hang": True})
+
+    supervise(server).run(step_id=1, fence=4)
+
+    lines = [json.loads(line) for line in caplog.text.splitlines() if "qanat.worker.supervisor" in line]
+    assert [line["message"].partition(" after")[0] for line in lines] == [
+        "The step begins",
+        "The step is stopped: lost",
+        "The step ended",
+    ]
+    about = {"run": 7, "analysis": 3, "step": 1, "sub_task": "collect-keys", "attempt": 4}
+    assert all(about.items() <= line.items() for line in lines)

@@ -3,7 +3,10 @@
 import os
 
 from celery import Celery
+from celery.signals import setup_logging
 from django.conf import settings
+
+from qanat import logs
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "qanat.server.config.settings")
 
@@ -25,6 +28,7 @@ app.conf.update(
     enable_utc=True,
 )
 app.set_default()
+setup_logging.connect(logs.leave_as_it_is, weak=False)
 app.autodiscover_tasks(
     ["qanat.server.runs", "qanat.server.runs.stock", "qanat.server.risk_models", "qanat.server.queues"]
 )
