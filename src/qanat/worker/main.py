@@ -173,7 +173,7 @@ def _say_hello(  # noqa: PLR0913, PLR0917 - all that it tells
     """Register once the broker takes it, and say hello until the end."""
     # The internal worker has none to register.
     registered = settings.model_dir is None or settings.disable_worker_reg
-    every = HELLO_AGAIN_SECONDS
+    every, away = HELLO_AGAIN_SECONDS, False
     hello = Hello(
         worker=settings.name, queues=_queues(settings, model), slots=settings.slots, draining=False, versions=versions()
     )
@@ -183,9 +183,13 @@ def _say_hello(  # noqa: PLR0913, PLR0917 - all that it tells
                 _register(app, settings, model)
                 registered = True
             every = server.hello({**hello, "draining": supervisor.draining.is_set()})["every_seconds"]
+            if away:
+                logger.info("Server and broker are there")
+            away = False
         except (BrokerUnavailable, ServerAway, OSError) as error:
-            logger.warning("Server or broker is away, tried again in %s s: %s", HELLO_AGAIN_SECONDS, error)
-            every = HELLO_AGAIN_SECONDS
+            if not away:
+                logger.warning("Server or broker is away, tried every %s s: %s", HELLO_AGAIN_SECONDS, error)
+            every, away = HELLO_AGAIN_SECONDS, True
         except Refused as refusal:
             logger.error("The server refuses this worker: %s", refusal)  # noqa: TRY400 - the sentence says it all
         if stopping.wait(every):
