@@ -118,7 +118,8 @@ def test_what_is_less_than_the_level_is_not_said(level: logs.Level, heard: str) 
 def test_celery_and_django_leave_our_logs_as_they_are(tmp_path: Path) -> None:
     code = f"""
 import os
-os.environ.update(QANAT_DATA_DIR={str(tmp_path)!r}, QANAT_LOG_FORMAT="json", DJANGO_SETTINGS_MODULE="qanat.server.config.settings")
+os.environ.update(QANAT_DATA_DIR={str(tmp_path)!r}, QANAT_LOG_FORMAT="json")
+os.environ["DJANGO_SETTINGS_MODULE"] = "qanat.server.config.settings"
 import django
 django.setup()
 from qanat.server.config.celery import app

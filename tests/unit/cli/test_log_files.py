@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,10 @@ from qanat.cli.up.log_files import KEPT, begin_anew, shorten
 
 WRITER = """
 import os, sys
-for number in range(int(sys.argv[1])):
-    os.write(1, b"%09d\n" % number)
+for line in sys.stdin:
+    os.write(1, line.encode())
+    os.write(2, b"\\n")
 """
-LINES = 40_000
-LINE_BYTES = 10
 
 
 def everything(log: Path) -> list[str]:
@@ -24,23 +24,48 @@ def everything(log: Path) -> list[str]:
     return [line for file in (*older, log) if file.exists() for line in file.read_text().splitlines()]
 
 
-def test_processes_go_on_writing_to_a_log_that_begins_anew(tmp_path: Path) -> None:
-    log = tmp_path / "server.log"
-    with log.open("ab") as stream:
-        writers = [
-            subprocess.Popen([sys.executable, "-c", WRITER, str(LINES)], stdout=stream, stderr=stream) for _ in range(2)
-        ]
-    begun = 0
-    while any(writer.poll() is None for writer in writers):
-        if begun < KEPT:
-            begun += shorten(log, largest=LINES * LINE_BYTES // 4)
+@pytest.fixture
+def write(tmp_path: Path) -> Iterator[Callable[[str], None]]:
+    """Have a process that keeps the log open write a line to it."""
+    with (tmp_path / "a.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITER], stdin=subprocess.PIPE, stdout=log, stderr=subprocess.PIPE, text=True
+        )
+    assert process.stdin is not None
+    assert process.stderr is not None
+    to, done = process.stdin, process.stderr
 
-    lines = everything(log)
-    assert begun == KEPT
-    # What is written in the very moment in which a log is emptied may be missing.
-    assert sum(len(line) != LINE_BYTES - 1 for line in lines) <= 2 * begun
-    assert 2 * LINES * 0.99 <= len(lines) <= 2 * LINES
-    assert lines[-1] == f"{LINES - 1:09}"
+    def write(line: str) -> None:
+        to.write(f"{line}\n")
+        to.flush()
+        assert done.readline()
+
+    yield write
+    process.communicate()
+
+
+def test_a_process_goes_on_writing_to_a_log_that_begins_anew(tmp_path: Path, write: Callable[[str], None]) -> None:
+    log = tmp_path / "a.log"
+
+    for line in "abc":
+        write(line)
+        assert shorten(log, largest=1)
+    write("d")
+
+    assert everything(log) == ["a", "b", "c", "d"]
+    assert log.read_bytes() == b"d\n"
+
+
+def test_what_is_written_while_it_is_copied_is_kept(
+    tmp_path: Path, write: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "a.log"
+    write("a")
+    monkeypatch.setattr(log_files, "_make_room", lambda _: write("b"))
+
+    assert shorten(log, largest=1)
+
+    assert (everything(log), log.read_bytes()) == (["a", "b"], b"")
 
 
 def test_a_log_that_is_small_is_left_alone(tmp_path: Path) -> None:
