@@ -21,8 +21,8 @@ Format = Literal["text", "json"]
 Level = Literal["debug", "info", "warning", "error"]
 
 FIELDS: Final = ("run", "analysis", "portfolio", "step", "sub_task", "attempt", "model")
-"""What a line may be about. ``step`` is the number of a sub-task, ``sub_task`` its name, ``attempt`` the fence; ``model``
-is written as its queue: supplier, model and version."""
+"""What a line may be about. ``step`` is the number of a sub-task, ``sub_task`` its name, ``attempt`` the fence; of
+``model`` supplier, model and version are written as in the name of its queue."""
 OURS: Final = "qanat"
 LIBRARIES: Final = {
     # They log each request or each message; Azure's even with its headers.

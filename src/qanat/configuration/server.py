@@ -9,7 +9,7 @@ from qanat.configuration.broker import BrokerSettings
 from qanat.configuration.database import DatabaseSettings
 from qanat.configuration.login import LoginSettings
 from qanat.configuration.logs import LogSettings
-from qanat.configuration.names import Bare, Hidden, Key, OfServer
+from qanat.configuration.names import Bare, Hidden, Key, OfServer, Own
 from qanat.configuration.storage import StorageSettings
 from qanat.configuration.values import ListOf
 
@@ -53,6 +53,9 @@ class ServerSettings(LoginSettings, StorageSettings, DatabaseSettings, BrokerSet
     """How many processes serve the API on one port; one uses about one core."""
     api_threads: int = Field(default=8, ge=1)
     """How many requests a process works at at a time; those that only wait for their client do not count."""
+    keep_remote_data: Annotated[bool, Key("worker", "KEEP_REMOTE_DATA"), Own()] = False
+    """Keep what the steps of a run have handed on to one another, also once the run has gone well. The server is who
+    removes it, so it is the server that reads this."""
     portfolio_parquet_storage: OfServer[bool] = False
     """Keep the OED files of portfolios that come as csv as parquet."""
     max_upload_bytes: int = 20 * 2**30

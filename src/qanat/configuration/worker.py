@@ -67,6 +67,14 @@ class WorkerSettings(BrokerSettings, LogSettings):
     """The server's; empty: the one in ``worker_key`` of the data directory."""
     work_dir: Annotated[Path, Key("worker", "BASE_RUN_DIR"), Own()] = Field(default_factory=default_work_dir)
     """Where steps run; without it a folder of the user's among the system's temporary ones."""
+    keep_run_dir: Annotated[OfWorker[bool], Own()] = False
+    """Keep the directories of V1's steps that have gone well too, as long and as many as those of failed ones."""
+    keep_local_data: Annotated[OfWorker[bool], Own()] = False
+    """Likewise of all other steps."""
+    kept_days: float = Field(default=7.0, ge=0)
+    """How long the directory of a step that has failed is kept, in ``kept`` of the work directory; 0: not at all."""
+    kept_bytes: int = Field(default=2 * 2**30, ge=0)
+    """How much all that is kept may take, and never more than a tenth of the disk; the oldest goes first."""
     slots: Annotated[int, Bare(("OASIS_CELERY_CONCURRENCY",)), Own()] = Field(default_factory=usable_cores, ge=1)
     """How many steps for one core run at a time; one that is for all cores runs alone. Without it as many as there are
     cores."""

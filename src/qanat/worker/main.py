@@ -65,6 +65,7 @@ def run(settings: WorkerSettings) -> int:
         slots.ring(Doorbell(step_id=step_id, fence=fence, alone=alone))
 
     stopping = threading.Event()
+    threading.Thread(target=supervisor.look_after_kept, args=(stopping,), name="kept", daemon=True).start()
     hellos = threading.Thread(
         target=_say_hello, args=(app, settings, model, server, supervisor, stopping), name="hello", daemon=True
     )

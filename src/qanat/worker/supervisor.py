@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from qanat import logs
-from qanat.contract import along
+from qanat.contract import along, tasks
 from qanat.contract.statuses import FailureClass
 from qanat.contract.worker_protocol import Claim, Commit, Failure, Heartbeat, Resources, StepSpec
 from qanat.worker import memory, processes, shims, tool_server
 from qanat.worker.identity import ModelIdentity
+from qanat.worker.kept import Kept
 from qanat.worker.run_dir import DISK_IS_FULL, PROGRESS, RESULT, RunDir
 from qanat.worker.runner_spec import RunnerSpec
 from qanat.worker.runners import Runners, runner_environment
@@ -32,6 +33,9 @@ from qanat.worker.transfer import Brought, Transfer
 
 logger = logging.getLogger(__name__)
 
+V1_TASKS: Final = frozenset({tasks.GENERATE_INPUT, tasks.RUN_ANALYSIS})
+WORTH_A_LOOK: Final = frozenset({FailureClass.MODEL, FailureClass.OUT_OF_MEMORY, FailureClass.WORKER_LOST})
+"""Failures of which something can be learned from the directory of the step."""
 LITTLE_ROOM_BYTES: Final = 2**20
 LOG_TAIL_BYTES: Final = 8_000
 SHORTEST_PAUSE_SECONDS: Final = 1.0
@@ -60,6 +64,8 @@ class Attempt:
     peak_memory: int = 0
     cpu_seconds: float = 0.0
     run_seconds: float | None = None
+    worth_a_look: bool = False
+    """Whether it failed in a way of which its directory may tell more."""
 
     def resources(self) -> Resources:
         """Return what the attempt has used so far, and how far it is where that is known."""
@@ -84,6 +90,7 @@ class Supervisor:
         self._runners = runners or Runners(
             environment=runner_environment(settings.work_dir), warm_seconds=settings.warm_seconds
         )
+        self._kept = Kept(settings.work_dir, days=settings.kept_days, most_bytes=settings.kept_bytes)
         self._running: dict[int, Attempt] = {}
         self._lock = threading.Lock()
         self.draining = threading.Event()
@@ -95,6 +102,10 @@ class Supervisor:
     def warm_up(self) -> None:
         """Have the kernel imported before the first step needs it."""
         self._runners.warm_up()
+
+    def look_after_kept(self, ended: threading.Event) -> None:
+        """Remove directories of attempts that were kept long enough, now and then, until the end."""
+        self._kept.look_after(ended)
 
     def run(self, *, step_id: int, fence: int) -> None:
         """Claim a step and see it through; a step that is not to be had is forgotten."""
@@ -158,7 +169,16 @@ class Supervisor:
             beats.join()
             with self._lock:
                 self._running.pop(spec["step_id"], None)
-            run_dir.remove()
+            self._leave(attempt)
+
+    def _leave(self, attempt: Attempt) -> None:
+        """Remove the directory of an attempt that has ended, or keep it for whoever wants to know why it failed."""
+        settings = self._settings
+        wanted = settings.keep_run_dir if attempt.spec["task"] in V1_TASKS else settings.keep_local_data
+        if not (attempt.worth_a_look or wanted):
+            attempt.run_dir.remove()
+        elif (kept := self._kept.take(attempt.run_dir, now=time.time())) is not None:
+            logger.info("The directory of the step is kept: %s", kept)
 
     def _run_and_report(self, attempt: Attempt) -> None:
         spec = attempt.spec
@@ -186,7 +206,9 @@ class Supervisor:
                 Commit(fence=spec["fence"], result=result["facts"], resources=attempt.resources(), **brought),
             )
             return
-        self._server.fail(spec, self._failure(attempt, result, exit_code, brought))
+        failure = self._failure(attempt, result, exit_code, brought)
+        attempt.worth_a_look = failure["failure_class"] in WORTH_A_LOOK
+        self._server.fail(spec, failure)
 
     def _execute(self, attempt: Attempt) -> int:
         """Download, run, and wait; return the runner's exit code (negative: the signal that ended it)."""

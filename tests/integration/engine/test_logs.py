@@ -70,13 +70,13 @@ def test_the_life_of_a_run_can_be_followed(world: World, caplog: pytest.LogCaptu
 def test_a_run_that_cannot_be_planned_leaves_its_traceback(
     world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planning.run_plan, "plan", lambda **_: [][0])
+    monkeypatch.setattr(planning.run_plan, "plan", lambda **_: 1 // 0)
     run = world.submit(5)
 
     world.control()
 
     (failed,) = lines(caplog, run=run.pk, level="ERROR")
-    assert failed["traceback"].endswith("IndexError: list index out of range")
+    assert failed["traceback"].endswith("ZeroDivisionError: integer division or modulo by zero")
 
 
 def test_nothing_is_said_of_what_did_not_happen(world: World, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,7 +1,7 @@
 """The log files of a platform on one machine: they begin anew when they have grown large.
 
 Whoever writes one holds it open, and several processes write to the same, so it is copied and then emptied; all append,
-so they go on at its new end. Killed in between, the copy has what the log still has: nothing is lost, some stands twice.
+so they go on at its new end. Where that is interrupted nothing is lost, but some stands twice.
 """
 
 import logging

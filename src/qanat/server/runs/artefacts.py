@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
@@ -77,7 +78,8 @@ def write_phase_log(run: Run, *, phase: Phase, prefix: str) -> FileRef:
 
 def clean_after_commit(run: Run) -> None:
     """Remove what a run that has succeeded, and those before it, have left, once the transaction has committed."""
-    transaction.on_commit(partial(_clean, run.line, up_to=run.pk), robust=True)
+    if not settings.QANAT.keep_remote_data:
+        transaction.on_commit(partial(_clean, run.line, up_to=run.pk), robust=True)
 
 
 def forget(*, owner: Owner) -> None:
