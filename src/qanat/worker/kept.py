@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from qanat.worker.run_dir import RunDir
 
@@ -89,7 +89,7 @@ class Kept:
 
     def _all(self) -> Iterator[One]:
         for path in self._folder.glob("[!.]*"):
-            note = {"since": 0.0, "bytes": 0}
+            note: dict[str, Any] = {"since": 0.0, "bytes": 0}
             with suppress(OSError, ValueError):
                 note = json.loads((path / NOTE).read_text())
             yield One(path=path, since=note["since"], size=note["bytes"])

@@ -8,7 +8,8 @@ import pytest
 
 from qanat import logs
 from qanat.contract.statuses import FailureClass
-from qanat.server.runs import claims, planning
+from qanat.domain import run_plan
+from qanat.server.runs import claims
 from qanat.server.runs.failure import AttemptFailed, fail
 from tests.integration.engine.world import QUEUE, World
 
@@ -70,7 +71,7 @@ def test_the_life_of_a_run_can_be_followed(world: World, caplog: pytest.LogCaptu
 def test_a_run_that_cannot_be_planned_leaves_its_traceback(
     world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planning.run_plan, "plan", lambda **_: 1 // 0)
+    monkeypatch.setattr(run_plan, "plan", lambda **_: 1 // 0)
     run = world.submit(5)
 
     world.control()

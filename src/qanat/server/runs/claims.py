@@ -217,6 +217,12 @@ def run_prefix(run_id: int) -> str:
     return f"runs/{run_id}"
 
 
+def run_of_prefix(key: str) -> int | None:
+    """Return the run whose ``run_prefix`` this is, or None where it is something else."""
+    folder, _, number = key.partition("/")
+    return int(number) if folder == "runs" and number.isdecimal() else None
+
+
 def _load(step_id: int) -> Step:
     try:
         return Step.objects.get(pk=step_id)
