@@ -57,7 +57,7 @@ class WorkerSettings(BrokerSettings, LogSettings):
     debug: OfWorker[bool] = False
     """Log all there is to say, the kernel's tables too."""
     package_log_level: Annotated[OfWorker[AnyCase[Level] | None], Own()] = None
-    """What of the kernel goes into the logs of steps, as ``log_level``; without it ``info``, or ``debug`` with
+    """What of the kernel goes into the logs of steps, as ``QANAT_LOG_LEVEL`` has it; ``info``, or ``debug`` with
     ``OASIS_DEBUG``."""
     server: str = "http://127.0.0.1:8000/"
     """Base of the API, with or without ``/api/``."""
