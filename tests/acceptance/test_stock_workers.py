@@ -11,7 +11,7 @@ from qanat.cli.up.platform import Platform
 from tests import rabbitmq
 from tests.acceptance.faults import wait
 from tests.acceptance.stock_workers import FIRST, LAST, LEASE_SECONDS, LOSSES, Analyses, StandIn
-from tests.waiting import until
+from tests.waiting import NotInTime, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("stock workers")]
 
@@ -55,7 +55,17 @@ def test_nothing_is_left_in_the_shared_storage_once_an_analysis_is_deleted(
 
     analyses.client._http.delete(f"v2/analyses/{analysis}/").raise_for_status()
 
-    until(lambda: stored() <= before, what="nothing is left")
+    left: set[Path] = set()
+
+    def nothing_is_left() -> bool:
+        left.clear()
+        left.update(stored() - before)
+        return not left
+
+    try:
+        until(nothing_is_left, what="nothing is left")
+    except NotInTime:
+        pytest.fail(f"left: {sorted(map(str, left))}")
 
 
 def test_a_run_is_shown_as_begun_when_the_worker_begins(worker: StandIn, analyses: Analyses) -> None:
@@ -169,6 +179,7 @@ def test_messages_of_a_hostile_worker_neither_end_nor_alter_the_run_of_another(
     worker.wish(f"wait-{task}")
     analyses.ask(analysis, "generate_inputs")
     until(lambda: worker.is_waiting(task), what="the worker begins")
+    until(lambda: not analyses.get(analysis)["status_count"]["QUEUED"], what="the platform has heard of it")
     before = analyses.get(analysis)
 
     with Celery("hostile", broker=worker.broker, amqp="qanat.amqp:Amqp") as hostile:

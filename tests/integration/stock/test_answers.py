@@ -1,6 +1,7 @@
 """What stock workers say ends their own steps, once, and changes nothing else."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from celery.exceptions import Retry
@@ -12,7 +13,7 @@ from qanat.server.api.workers import tokens as http_tokens
 from qanat.server.files.models import StoredFile
 from qanat.server.files.storage import storage
 from qanat.server.runs.models import Event, Run, Step
-from qanat.server.runs.stock import tokens
+from qanat.server.runs.stock import answers, tokens
 from qanat.server.runs.stock.tasks import stock_done, stock_failed
 from tests.factories import make_file
 from tests.integration.stock.world import STOCK_LEASE, StockWorld, inputs_result, parameters_after, put
@@ -44,6 +45,23 @@ def test_an_answer_that_comes_again_changes_nothing(stock: StockWorld) -> None:
     assert not stock.failed(sent)
 
     assert everything() == before
+
+
+def test_a_message_that_others_overtake_forgets_nothing_of_what_they_said(
+    stock: StockWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = stock.begin(mode=RunMode.V2)
+    begun = answers._begun
+
+    def overtaken(step: Step, **who: Any) -> Step:  # noqa: ANN401 - as it came
+        monkeypatch.setattr(answers, "_begun", begun)
+        assert stock.hint(sent.task_id, tasks.SUBTASK_ERROR_LOG, put(".txt"))
+        return begun(step, **who)
+
+    monkeypatch.setattr(answers, "_begun", overtaken)
+    assert stock.hint(sent.task_id)
+
+    assert {"originals", answers.ERROR_LOG} <= sent.step.resources.keys()
 
 
 def test_the_files_of_an_answer_that_is_refused_go_with_the_run(

@@ -170,13 +170,16 @@ def _held(token: object, *, worker: str, lease: timedelta, now: datetime) -> Ste
 
 
 def _begun(step: Step, *, worker: str, lease: timedelta, now: datetime) -> Step:
-    if step.state in step_state.CLAIMABLE:
-        with suppress(StepRefused):  # Another of its messages was first, or what follows says why not.
+    # Messages of one step are read side by side: whichever is first claims it, and the others change nothing here.
+    with suppress(StepRefused), transaction.atomic():
+        lock_run(step.run_id)
+        step = claims.load(step.pk, fence=step.fence)
+        if step.state in step_state.CLAIMABLE:
             claims.claim(step_id=step.pk, fence=step.fence, worker=worker, lease=lease, now=now)
-        # What was said of an earlier attempt is forgotten. What stock workers hand on lies where no row tells, so no
-        # later run may take it over.
-        kept = {name: told for name, told in step.resources.items() if name == "originals"}
-        Step.objects.filter(pk=step.pk, fence=step.fence).update(digest="", resources=kept)
+            # What was said of an earlier attempt is forgotten. What stock workers hand on lies where no row tells, so
+            # no later run may take it over.
+            kept = {name: told for name, told in step.resources.items() if name == "originals"}
+            Step.objects.filter(pk=step.pk, fence=step.fence).update(digest="", resources=kept)
     return claims.held(step_id=step.pk, fence=step.fence)
 
 
