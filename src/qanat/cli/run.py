@@ -231,7 +231,7 @@ class Reasons:
             analysis: as a server shows it; not all of them say why it waits.
             seconds: a clock that never goes back.
         """
-        reason = (analysis.get("waiting_for") or {}).get("message", "")
+        reason: str = (analysis.get("waiting_for") or {}).get("message", "")
         if reason != self._seen:
             self._seen, self._since = reason, seconds
         if reason == self._told or seconds - self._since < LASTING_SECONDS:
