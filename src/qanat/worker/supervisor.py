@@ -21,6 +21,7 @@ from qanat.contract import along
 from qanat.contract.statuses import FailureClass
 from qanat.contract.worker_protocol import Claim, Commit, Failure, Heartbeat, Resources, StepSpec
 from qanat.worker import memory, processes, shims, tool_server
+from qanat.worker.deadlock import Deadlock
 from qanat.worker.identity import ModelIdentity
 from qanat.worker.run_dir import DISK_IS_FULL, PROGRESS, RESULT, RunDir
 from qanat.worker.runner_spec import RunnerSpec
@@ -53,12 +54,19 @@ class Attempt:
     """The step is no longer ours: nothing is reported."""
     handed_back: threading.Event = field(default_factory=threading.Event)
     """The worker drains: the step goes back."""
+    stuck: threading.Event = field(default_factory=threading.Event)
+    """Its processes waited for one that was gone, and were killed."""
     last_beat: float = field(default_factory=time.monotonic)
     last_try: float = field(default_factory=time.monotonic)
     oom_kills_before: int = field(default_factory=lambda: memory.oom_kills())  # noqa: PLW0108 - asked anew
     peak_memory: int = 0
     cpu_seconds: float = 0.0
     run_seconds: float | None = None
+    deadlock: Deadlock = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Have its processes looked at."""
+        self.deadlock = Deadlock(self.run_dir.path)
 
     def resources(self) -> Resources:
         """Return what the attempt has used so far, and how far it is where that is known."""
@@ -219,7 +227,7 @@ class Supervisor:
         every = spec["lease_seconds"] / BEATS_PER_LEASE
         pause = SHORTEST_PAUSE_SECONDS
         while not attempt.ended.wait(min(every, pause)):
-            pause = max(SHORTEST_PAUSE_SECONDS, PAUSE_FOR_EACH_SECOND * self._measure(attempt))
+            pause = max(SHORTEST_PAUSE_SECONDS, PAUSE_FOR_EACH_SECOND * self._look_at(attempt))
             if time.monotonic() - attempt.last_try < every:
                 continue
             attempt.last_try = time.monotonic()
@@ -247,15 +255,25 @@ class Supervisor:
         if attempt.sessions:
             processes.end(attempt.sessions, directory=attempt.run_dir.path, grace_seconds=grace_seconds)
 
-    @staticmethod
-    def _measure(attempt: Attempt) -> float:
-        """Look at what the attempt uses; return how long that took, in seconds of this thread."""
+    def _look_at(self, attempt: Attempt) -> float:
+        """Look at what the attempt uses and whether it goes on; return how long that took, in seconds of this thread."""
         started = time.thread_time()
         if attempt.sessions:
             used = processes.usage(attempt.sessions)
             attempt.peak_memory = max(attempt.peak_memory, used.memory_bytes)
             attempt.cpu_seconds = max(attempt.cpu_seconds, used.cpu_seconds)
+            if waiting := attempt.deadlock.found(attempt.sessions):
+                self._give_up(attempt, waiting)
         return time.thread_time() - started
+
+    @staticmethod
+    def _give_up(attempt: Attempt, waiting: Collection[str]) -> None:
+        """Kill what can never go on: what somebody else killed of it is lost, and so is all of it."""
+        logger.warning("%s can never go on: %s", attempt.spec["slug"], " ".join(waiting))
+        attempt.stuck.set()
+        with attempt.run_dir.log.open("a") as log:
+            log.writelines(f"{line}\n" for line in (tool_server.complaints(attempt.run_dir.path), *waiting))
+        processes.kill(attempt.sessions)
 
     @staticmethod
     def _result(attempt: Attempt) -> dict[str, Any]:
@@ -282,7 +300,8 @@ class Supervisor:
             failure_class, message = result["failure_class"], result["message"]
         elif ended_by == signal.SIGKILL:
             failure_class = FailureClass.WORKER_LOST
-            message = f"'{slug}' was killed from outside."
+            message = f"'{slug}' waited for ever for a process of its own that had ended." if (
+                attempt.stuck.is_set()) else f"'{slug}' was killed from outside."
         elif ended_by is not None:
             failure_class = FailureClass.MODEL
             message = f"'{slug}' was ended by signal {ended_by} ({signal.Signals(ended_by).name})."
