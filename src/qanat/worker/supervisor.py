@@ -54,14 +54,14 @@ class Attempt:
     """The step is no longer ours: nothing is reported."""
     handed_back: threading.Event = field(default_factory=threading.Event)
     """The worker drains: the step goes back."""
-    stuck: threading.Event = field(default_factory=threading.Event)
-    """Its processes waited for one that was gone, and were killed."""
     last_beat: float = field(default_factory=time.monotonic)
     last_try: float = field(default_factory=time.monotonic)
     oom_kills_before: int = field(default_factory=lambda: memory.oom_kills())  # noqa: PLW0108 - asked anew
     peak_memory: int = 0
     cpu_seconds: float = 0.0
     run_seconds: float | None = None
+    killed_because: str = "was killed from outside"
+    """What became of the step where its processes were killed."""
     deadlock: Deadlock = field(init=False)
 
     def __post_init__(self) -> None:
@@ -256,7 +256,7 @@ class Supervisor:
             processes.end(attempt.sessions, directory=attempt.run_dir.path, grace_seconds=grace_seconds)
 
     def _look_at(self, attempt: Attempt) -> float:
-        """Look at what the attempt uses and whether it goes on; return how long that took, in seconds of this thread."""
+        """Look at what the attempt uses and whether it can go on; return how long that took, in CPU-seconds."""
         started = time.thread_time()
         if attempt.sessions:
             used = processes.usage(attempt.sessions)
@@ -268,11 +268,12 @@ class Supervisor:
 
     @staticmethod
     def _give_up(attempt: Attempt, waiting: Collection[str]) -> None:
-        """Kill what can never go on: what somebody else killed of it is lost, and so is all of it."""
-        logger.warning("%s can never go on: %s", attempt.spec["slug"], " ".join(waiting))
-        attempt.stuck.set()
+        """Kill what can never go on, and say in its log what it waited for, after what its tools complained of."""
+        attempt.killed_because = "was given up: its processes waited for one that had ended before it opened its pipe"
+        logger.warning("'%s' %s", attempt.spec["slug"], attempt.killed_because)
+        complaints = map(_tail, attempt.run_dir.path.rglob(tool_server.COMPLAINTS))
         with attempt.run_dir.log.open("a") as log:
-            log.writelines(f"{line}\n" for line in (tool_server.complaints(attempt.run_dir.path), *waiting))
+            log.writelines(f"{line}\n" for line in (*filter(None, complaints), *waiting))
         processes.kill(attempt.sessions)
 
     @staticmethod
@@ -300,8 +301,7 @@ class Supervisor:
             failure_class, message = result["failure_class"], result["message"]
         elif ended_by == signal.SIGKILL:
             failure_class = FailureClass.WORKER_LOST
-            message = f"'{slug}' waited for ever for a process of its own that had ended." if (
-                attempt.stuck.is_set()) else f"'{slug}' was killed from outside."
+            message = f"'{slug}' {attempt.killed_because}."
         elif ended_by is not None:
             failure_class = FailureClass.MODEL
             message = f"'{slug}' was ended by signal {ended_by} ({signal.Signals(ended_by).name})."

@@ -53,6 +53,8 @@ SERVE_TOOLS: Final = "serve-tools"
 WATCHDOG: Final = "oasis_exec_monitor.sh"
 """Looks every two seconds whether the run script's tools complain. While it sleeps in between it holds the script's
 output open, and the kernel waits for that to close: up to two seconds a script, unless its output goes elsewhere."""
+COMPLAINTS: Final = "stderror.err"
+"""Where it looks: what the tools have written to their stderr, in a folder of the script's logs."""
 WAITING: Final = 512
 """Shims that may wait to be heard at once."""
 
