@@ -75,9 +75,8 @@ class Family:
 
     def runs_script(self, directory: Path) -> bool:
         """Say whether the kernel's run script runs, which it writes into a directory."""
-        children = [pid for pid, parent in self.parents.items() if parent in self.sessions]
-        commands = [psutil.Process(pid).cmdline() for pid in children if self.names[pid] == SHELL]
-        return any(Path(command[-1]).resolve().is_relative_to(directory) for command in commands)
+        commands = [psutil.Process(pid).cmdline() for pid, name in self.names.items() if name == SHELL]
+        return any(Path(command[-1]).resolve().is_relative_to(directory) for command in commands if command)
 
     def at_work(self) -> list[int]:
         """Return all but those that only look, now and then, whether the others complain."""

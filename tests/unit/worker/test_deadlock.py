@@ -15,7 +15,7 @@ from qanat.worker.deadlock import STUCK_SECONDS, Deadlock
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what processes wait for is seen on Linux only")
 Eventually = Callable[[Callable[[], object]], None]
-Step = Callable[[str], "subprocess.Popen[str]"]
+Step = Callable[..., "subprocess.Popen[str]"]
 IDLE_THREAD = "import threading; threading.Thread(target=threading.Event().wait, daemon=True).start(); open('pipe')"
 NETWORK = "import socket; socket.create_server(('127.0.0.1', 0)).accept()"
 LOCK = "import threading; threading.Event().wait(600)"
@@ -30,8 +30,8 @@ def step(tmp_path: Path) -> Iterator[Step]:
     os.mkfifo(tmp_path / "pipe")
     started = []
 
-    def start(text: str) -> "subprocess.Popen[str]":
-        script = tmp_path / "run.sh"
+    def start(text: str, *, folder: Path = tmp_path) -> "subprocess.Popen[str]":
+        script = folder / "run.sh"
         script.write_text(text)
         running = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", RUN, "bash", str(script)],
@@ -143,6 +143,16 @@ def test_a_step_is_not_stuck_where_a_pipe_is_not_of_its_own(
     foreign = tmp_path_factory.mktemp("foreign") / "pipe"
     os.mkfifo(foreign)
     running = step(f"cat {foreign} & echo $!; wait")
+    [waiting] = pids(running)
+    eventually(lambda: opening(waiting))
+
+    assert not any(deadlock.found({running.pid}) for _ in range(4))
+
+
+def test_a_script_of_the_models_own_is_not_known_well_enough_to_be_called_stuck(
+    step: Step, deadlock: Deadlock, eventually: Eventually, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    running = step("cat pipe & echo $!; wait", folder=tmp_path_factory.mktemp("model"))
     [waiting] = pids(running)
     eventually(lambda: opening(waiting))
 
