@@ -174,13 +174,13 @@ class Runs:
         self.portfolio = client.post("portfolios/", {"name": "faults"})["id"]
         client.upload(f"portfolios/{self.portfolio}/location_file/", files.location)
 
-    def start(self) -> int:
-        """Start inputs and losses of a new analysis, in two chunks; return its id."""
+    def start(self, *, chunks: int = 2) -> int:
+        """Start inputs of a new analysis in two chunks, and losses in so many; return its id."""
         asked = {"name": "faults", "portfolio": self.portfolio, "model": self.model}
         analysis = int(self.client.post("analyses/", asked)["id"])
         self.client.post(f"analyses/{analysis}/settings/", self.settings)
-        chunks = {"fixed_lookup_chunks": 2, "fixed_analysis_chunks": 2}
-        self.client.post(f"analyses/{analysis}/chunking_configuration/", chunks)
+        options = {"fixed_lookup_chunks": 2, "fixed_analysis_chunks": chunks}
+        self.client.post(f"analyses/{analysis}/chunking_configuration/", options)
         self.client.post(f"analyses/{analysis}/generate_and_run/")
         return analysis
 

@@ -166,9 +166,10 @@ class Supervisor:
         except OSError as error:
             self._server.fail(spec, self._no_room(spec, error))
             return
-        comes_back = attempt.handed_back.is_set() or attempt.abandoned.is_set()
+        if attempt.abandoned.is_set():
+            return  # It is somebody else's, and so is its log.
         try:
-            attempt.files.send_rest_of_log(but_bytes=0 if comes_back else along.SMALL_BYTES)
+            attempt.files.send_rest_of_log(but_bytes=0 if attempt.handed_back.is_set() else along.SMALL_BYTES)
         except ServerAway as away:
             # A log is not worth the step's work: what there is of it stays with the step.
             logger.warning("The end of the log of %s is lost: %s", spec["slug"], away)

@@ -5,13 +5,15 @@ import os
 from celery import Celery
 from django.conf import settings
 
+from qanat.amqp import CONNECTIONS
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "qanat.server.config.settings")
 
 app = Celery("qanat", amqp="qanat.amqp:Amqp")
 app.conf.update(
     broker_url=settings.QANAT.broker,
     broker_use_ssl=settings.QANAT.broker_tls,
-    broker_connection_retry_on_startup=True,
+    **CONNECTIONS,
     broker_transport_options={"confirm_publish": True} if settings.QANAT.broker.startswith("amqp") else {},
     task_serializer="json",
     accept_content=["json"],
