@@ -24,12 +24,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import httpx
 import psutil
 from losses import HOST, MEGABYTE, Case, demonstration, run_here, share_of_memory, wish_of
+from websockets.sync.client import connect as connect_websocket
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 from tests import postgres, rabbitmq  # noqa: E402 - after the path
+from tests.live_server import PASSWORD  # noqa: E402 - after the path
 from tests.roles import Cluster  # noqa: E402 - after the path
 from tests.waiting import until  # noqa: E402 - after the path
 
@@ -40,6 +43,8 @@ from qanat.cli.up.platform import Platform, free_port  # noqa: E402 - after the 
 REFERENCE: Final = 2.6e9
 """Bytes of the reference platform's roles, idle on one node, as we were told."""
 TARGET: Final = 1.3e9
+MOST: Final = {"api": 13, "websocket": 6, "monitor": 3, "task-controller": 3}
+"""Connections to PostgreSQL that a role has at most (docs/explanation/cost-of-idling.md); the others have none."""
 QUIET_SECONDS: Final = 10.0
 LOOK_EVERY_SECONDS: Final = 0.1
 CLIENTS: Final = 16
@@ -75,9 +80,7 @@ def memory_if_alone(pids: Iterable[int]) -> int:
             if not first.endswith(":"):
                 # addresses, rights, offset, device, inode, name
                 piece = (rest[1], *rest[3:]) if rest[3] != "0" else None
-            elif first == "Pss:" and piece is None:
-                own += int(rest[0]) * 1024
-            elif first == "Pss_Anon:" and piece is not None:
+            elif (first == "Pss:" and piece is None) or (first == "Pss_Anon:" and piece is not None):
                 own += int(rest[0]) * 1024
             elif first == "Rss:" and piece is not None:
                 files[piece] = max(files.get(piece, 0), int(rest[0]) * 1024)
@@ -121,8 +124,11 @@ def report(title: str, roles: Mapping[str, int]) -> None:
     total = sum(use.memory for name, use in found.items() if name not in APART)
     alone = memory_if_alone(ours)
     verdict = "met" if alone < TARGET else "not met"
-    print(f"  {'all':18} {total / MEGABYTE:7.0f} MiB = {total / 1e9:.2f} GB, 1/{REFERENCE / total:.1f} of {REFERENCE / 1e9} GB")
-    print(f"  if nobody else had the same libraries in memory: {alone / 1e9:.2f} GB; below {TARGET / 1e9} GB: {verdict}")
+    times = f"1/{REFERENCE / total:.1f} of {REFERENCE / 1e9} GB"
+    print(f"  {'all':18} {total / MEGABYTE:7.0f} MiB = {total / 1e9:.2f} GB, {times}")
+    print(
+        f"  if nobody else had the same libraries in memory: {alone / 1e9:.2f} GB; below {TARGET / 1e9} GB: {verdict}"
+    )
 
 
 def connections(database: str, roles: Mapping[str, int]) -> Counter[str]:
@@ -166,9 +172,10 @@ def apart(folder: Path) -> None:
             broker=stack.enter_context(rabbitmq.server()),
         )
         cluster.prepare()
+        websocket_port = free_port(HOST)
         processes = [
             cluster.api(),
-            cluster.role("websocket", "--websocket-port", str(free_port(HOST))),
+            cluster.role("websocket", "--websocket-port", str(websocket_port)),
             *(cluster.role(name) for name in ("monitor", "task-controller", "beat")),
             cluster.worker(None),
             cluster.worker(exposure.model),
@@ -185,13 +192,15 @@ def apart(folder: Path) -> None:
         idle = connections(cluster.database, roles)
         with most_connections(cluster.database, roles) as most, ThreadPoolExecutor(CLIENTS) as clients:
             asked = [clients.submit(ask, cluster) for _ in range(CLIENTS)]
-            run_here(client, wish_of(exposure, case, files, settings, output=folder / "second"))
-            for each in asked:
-                each.result()
-        print("\nConnections to PostgreSQL: idle, and the most under load")
+            with listening(cluster, websocket_port):
+                run_here(client, wish_of(exposure, case, files, settings, output=folder / "second"))
+                for each in asked:
+                    each.result()
+        print("\nConnections to PostgreSQL: idle, the most under load, and what is promised")
         for name in roles:
-            print(f"  {name:18} {idle[name]:3} {most[name]:3}")
-        print(f"  {'all':18} {idle.total():3} {most.total():3}")
+            print(f"  {name:18} {idle[name]:3} {most[name]:3} {MOST.get(name, 0):3}")
+            assert most[name] <= MOST.get(name, 0), name
+        print(f"  {'all':18} {idle.total():3} {most.total():3} {sum(MOST.values()):3}")
 
 
 def ask(cluster: Cluster) -> None:
@@ -199,6 +208,20 @@ def ask(cluster: Cluster) -> None:
     with cluster.client() as client:
         for _ in range(100):
             client.get("analyses/")
+
+
+@contextmanager
+def listening(cluster: Cluster, port: int) -> Iterator[None]:
+    """Listen to the queues over websockets, and to events over the API, while the block lasts."""
+    credentials = {"username": "admin", "password": PASSWORD}
+    answer = httpx.post(f"{cluster.url}/api/access_token/", json=credentials)
+    token = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+    with httpx.Client(base_url=f"{cluster.url}/api/", headers=token) as client, ExitStack() as stack:
+        for _ in range(CLIENTS):
+            socket = connect_websocket(f"ws://{HOST}:{port}/ws/v2/queue-status/", additional_headers=token)
+            stack.enter_context(socket)
+            stack.enter_context(client.stream("GET", "v2/events/"))
+        yield
 
 
 def together(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""A host that is cut off from all others in the middle of a run costs that run a lease, and works again when it is back.
+"""A host that is cut off in the middle of a run costs that run a lease, and works again when it is back.
 
 Each host is a network namespace with a task controller and a worker; database, broker, API and monitor are beyond its
 link.
@@ -7,16 +7,20 @@ link.
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import psycopg
 import pytest
 
+from qanat.amqp import CONFIRM_SECONDS
 from tests import network, postgres, rabbitmq
 from tests.acceptance.faults import STEP_PROCESS, Runs, kind_of
 from tests.roles import Cluster, Process
@@ -28,6 +32,7 @@ LEASE_SECONDS = 4
 KILLED_WITHIN_SECONDS = 3.0 * LEASE_SECONDS
 BACK_WITHIN_SECONDS = 20.0
 MISSED_WITHIN_SECONDS = 25.0
+ANSWERED_WITHIN_SECONDS = 2 * CONFIRM_SECONDS
 CHUNKS = 8
 HELD = 4711
 HOLD = f"""
@@ -74,7 +79,7 @@ class Hosts:
     goes: Place
     runs: Runs
 
-    def ask(self, question: str, *values: object) -> list[tuple[str, ...]]:
+    def ask(self, question: str, *values: object) -> list[tuple[Any, ...]]:
         """Ask the database."""
         with psycopg.connect(self.cluster.database) as connection:
             return connection.execute(question, values).fetchall()
@@ -82,7 +87,8 @@ class Hosts:
     def happened(self, analysis: int, event: str) -> list[str]:
         """Return to which steps of an analysis something has happened, in order."""
         question = """
-            SELECT slug FROM runs_event JOIN runs_step ON runs_step.id = step_id JOIN runs_run ON runs_run.id = runs_step.run_id
+            SELECT slug FROM runs_event JOIN runs_step ON runs_step.id = step_id
+            JOIN runs_run ON runs_run.id = runs_step.run_id
             WHERE analysis_id = %s AND event = %s ORDER BY runs_event.id
         """
         return [slug for (slug,) in self.ask(question, analysis, event)]
@@ -101,7 +107,9 @@ class Hosts:
 
     def chunks_of(self, place: Place) -> list[str]:
         """Return which chunks of losses the worker of a host has under way."""
-        question = "SELECT slug, worker FROM runs_step WHERE state = 'running' AND starts_with(slug, 'generate-losses-chunk-')"
+        question = (
+            "SELECT slug, worker FROM runs_step WHERE state = 'running' AND starts_with(slug, 'generate-losses-chunk-')"
+        )
         return [slug for slug, worker in self.ask(question) if place.owns(worker)]
 
 
@@ -191,6 +199,33 @@ def test_a_host_that_is_cut_off_costs_a_run_a_lease_and_works_again_when_it_is_b
     assert set(committed.values()) == {1}
     assert set(hosts.happened(undisturbed, "committed")) == set(committed)
     until(lambda: not stays.running() and not goes.running(), what="nothing is left running")
+
+
+@contextmanager
+def standing_still(process: psutil.Process) -> Iterator[None]:
+    """Have a process do nothing for a while; its system goes on to acknowledge what is sent to it."""
+    process.suspend()
+    try:
+        yield
+    finally:
+        process.resume()
+
+
+def test_a_broker_that_takes_messages_and_says_nothing_keeps_nobody_waiting_and_costs_no_run(hosts: Hosts) -> None:
+    port = urlsplit(hosts.cluster.broker).port
+    [broker] = [
+        psutil.Process(each.pid)
+        for each in psutil.net_connections("tcp")
+        if each.status == psutil.CONN_LISTEN and each.laddr.port == port
+    ]
+
+    with standing_still(broker):
+        began = time.monotonic()
+        analysis = hosts.runs.start()
+        seconds = time.monotonic() - began
+
+    assert seconds < ANSWERED_WITHIN_SECONDS
+    until(lambda: hosts.runs.ended(analysis), what="the run ends", seconds=240)
 
 
 def test_what_a_host_that_is_cut_off_holds_is_free_soon_and_itself_waits_for_no_answer(hosts: Hosts) -> None:

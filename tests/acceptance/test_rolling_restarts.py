@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ ENDED_WELL = {0, -signal.SIGTERM}
 
 
 class InTurn(httpx.BaseTransport):
-    """Sends each request to the next replica, on a connection of its own; to another where nobody listens, and only then."""
+    """Sends each request to the next replica, on a connection of its own; to another only where nobody listens."""
 
     def __init__(self, ports: Sequence[int]) -> None:
         """Know the replicas."""
@@ -120,7 +121,7 @@ class Rollout:
         for port, replica in zip(self.ports, self.replicas, strict=True):
             codes[f"api-{port}"] = replica.stop()
             replica.start()
-            until(lambda port=port: self.cluster.answers(port), what="the replica is back")
+            until(partial(self.cluster.answers, port), what="the replica is back")
         for role in self.others:
             codes[role.name] = role.stop()
             role.start()
@@ -150,7 +151,7 @@ def rollout(tmp_path_factory: pytest.TempPathFactory, demo_model: Path) -> Itera
         for role in others:
             stack.enter_context(role)
         for port in ports:
-            until(lambda port=port: cluster.answers(port), what="the replica answers")
+            until(partial(cluster.answers, port), what="the replica answers")
         yield Rollout(cluster=cluster, ports=ports, replicas=replicas, others=others)
 
 
