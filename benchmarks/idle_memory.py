@@ -218,7 +218,9 @@ def listening(cluster: Cluster, port: int) -> Iterator[None]:
     token = {"Authorization": f"Bearer {answer.json()['access_token']}"}
     with httpx.Client(base_url=f"{cluster.url}/api/", headers=token) as client, ExitStack() as stack:
         for _ in range(CLIENTS):
-            socket = connect_websocket(f"ws://{HOST}:{port}/ws/v2/queue-status/", additional_headers=token)
+            socket = connect_websocket(
+                f"ws://{HOST}:{port}/ws/v2/queue-status/", additional_headers=token, ping_interval=None
+            )
             stack.enter_context(socket)
             stack.enter_context(client.stream("GET", "v2/events/"))
         yield

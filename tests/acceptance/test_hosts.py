@@ -232,7 +232,11 @@ def test_what_a_host_that_is_cut_off_holds_is_free_soon_and_itself_waits_for_no_
     place = hosts.goes
     command = [*place.host.within, sys.executable, "-c", HOLD]
     told = hosts.cluster.environment(hosts.cluster.folder / place.host.name)
-    with subprocess.Popen(command, env=told, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as holder:
+    with (
+        subprocess.Popen(command, env=told, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as holder,
+        ExitStack() as stack,
+    ):
+        stack.callback(holder.kill)
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
 
