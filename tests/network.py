@@ -24,9 +24,9 @@ def why_not() -> str:
         return "`ip` is not installed: apt-get install iproute2"
     probe = f"qanat-probe-{os.getpid()}"
     for command in (["netns", "add", probe], ["link", "add", _short("p"), "type", "bridge"]):
-        done = subprocess.run(["ip", *command], capture_output=True, text=True, check=False)
+        done = _ip(*command, check=False)
         if done.returncode:
-            _try_ip("netns", "delete", probe)
+            _ip("netns", "delete", probe, check=False)
             return f"`ip {' '.join(command)}` is not permitted here: {done.stderr.strip()}"
     _ip("link", "delete", _short("p"))
     _ip("netns", "delete", probe)
@@ -57,8 +57,7 @@ class Host:
 
     def pids(self) -> set[int]:
         """Return who runs there."""
-        listed = subprocess.run(["ip", "netns", "pids", self.name], capture_output=True, text=True, check=True)
-        return {int(pid) for pid in listed.stdout.split()}
+        return {int(pid) for pid in _ip("netns", "pids", self.name).stdout.split()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,9 +98,6 @@ def _short(what: str) -> str:
     return f"qanat{what}{os.getpid()}"
 
 
-def _ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True)
-
-
-def _try_ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=False, capture_output=True)
+def _ip(*arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+    command = [shutil.which("ip") or "ip", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=check)

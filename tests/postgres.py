@@ -40,7 +40,9 @@ def server(*, durable: bool = False, address: str = "", subnet: str = "") -> Ite
     try:
         _run([*prefix, str(folder / "initdb"), "-D", str(data), "-U", "qanat", "--auth=trust", "--no-sync"], cwd=root)
         fsync = "on" if durable else "off"
-        options = f"-c listen_addresses='{address}' -c unix_socket_directories={root} -c fsync={fsync} -c max_connections=60"
+        options = (
+            f"-c listen_addresses='{address}' -c unix_socket_directories={root} -c fsync={fsync} -c max_connections=60"
+        )
         url = f"postgresql://qanat@/postgres?host={root}"
         if address:
             port = free_port(address)

@@ -1,4 +1,4 @@
-"""How every process speaks to the broker: the queues as all declare them, and how soon a broker that vanished is missed.
+"""How every process speaks to the broker: the queues as all declare them, and how soon one that vanished is missed.
 
 RabbitMQ turns away whoever declares a queue otherwise than the first.
 """
@@ -31,7 +31,7 @@ says nothing."""
 class Connection(KombuConnection):
     """A connection that is tried for at least every few seconds: by itself kombu waits up to half a minute."""
 
-    def ensure_connection(self, *args: Any, **options: Any) -> KombuConnection:  # noqa: ANN401 - kombu's
+    def ensure_connection(self, *args: Any, **options: Any) -> KombuConnection:  # type: ignore[override]  # noqa: ANN401 - handed on
         """Connect, as kombu does."""
         return super().ensure_connection(*args, **{"interval_max": LONGEST_PAUSE_SECONDS, **options})
 

@@ -104,7 +104,6 @@ class HttpServer:
 
     def fetch(self, spec: StepSpec, label: str, target: Path) -> None:
         """See ``Server``."""
-
         timeout = _timeout(spec["lease_seconds"])
 
         def stream() -> httpx.Response:

@@ -12,7 +12,6 @@ from django.db import connections
 from qanat.contract import queues, tasks
 from qanat.server.config.celery import app
 from qanat.server.roles import preparation
-from qanat.server.roles.api import ApiServer
 from qanat.server.runs.controller import start_controller, start_reaper
 
 logger = logging.getLogger(__name__)
@@ -25,6 +24,8 @@ STORAGE_EVERY_SECONDS = 6 * 3600.0
 def api(*, host: str, port: int, websocket_port: int) -> None:
     """Serve HTTP."""
     del websocket_port
+    from qanat.server.roles.api import ApiServer  # noqa: PLC0415 - needed by this role only
+
     ApiServer(bind=f"{host}:{port}").run()
 
 
