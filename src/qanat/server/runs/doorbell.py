@@ -15,6 +15,7 @@ from kombu.exceptions import KombuError
 from kombu.exceptions import OperationalError as BrokerUnavailable
 
 from qanat.contract import queues, tasks
+from qanat.server.counting import counters
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ def send(*, queue: str, task: str, **message: Any) -> bool:  # noqa: ANN401 - wh
         current_app.send_task(task, queue=queue, ignore_result=True, retry=False, **message)
     except BROKER_ERRORS as error:
         logger.warning("The broker did not take %s for %s: %s", task, queue, error)
+        counters.REFUSED.inc()
         return False
     return True
 
