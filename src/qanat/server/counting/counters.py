@@ -4,7 +4,7 @@ They begin at nothing when a process does, as Prometheus expects of counters.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Final
 
@@ -19,40 +19,48 @@ OTHER: Final = "other"
 """In place of a method or a route that is none: anybody can make up as many as they like."""
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
-COMMITTED: Final = Counter(
-    "qanat_steps_committed", "Results of steps that were taken, by queue.", ("queue",), registry=COUNTED
-)
-FAILURES: Final = Counter(
+LABELS: Final[dict[str, tuple[str, ...]]] = {}
+"""Of each counter, by its name."""
+
+
+def _counter(name: str, about: str, *labels: str) -> Counter:
+    LABELS[name] = labels
+    return Counter(name, about, labels, registry=COUNTED)
+
+
+def _histogram(name: str, about: str, *labels: str, buckets: Sequence[float]) -> Histogram:
+    LABELS[name] = labels
+    return Histogram(name, about, labels, buckets=buckets, registry=COUNTED)
+
+
+COMMITTED: Final = _counter("qanat_steps_committed", "Steps whose results were committed, by queue.", "queue")
+FAILURES: Final = _counter(
     "qanat_step_failures",
     "Attempts that failed, by queue, by what they are held against, and by whether the step is tried again.",
-    ("queue", "reason", "retried"),
-    registry=COUNTED,
+    "queue",
+    "reason",
+    "retried",
 )
-LEASES_LOST: Final = Counter(
-    "qanat_leases_lost",
-    "Steps taken from a worker that gave no sign of life for a whole lease, by queue.",
-    ("queue",),
-    registry=COUNTED,
+LEASES_LOST: Final = _counter(
+    "qanat_leases_lost", "Steps taken from a worker that gave no sign of life for a whole lease, by queue.", "queue"
 )
-RESENT: Final = Counter(
-    "qanat_doorbells_resent",
-    "Doorbells that rang again because nobody had answered, by queue.",
-    ("queue",),
-    registry=COUNTED,
+RESENT: Final = _counter(
+    "qanat_doorbells_resent", "Doorbells that rang again because nobody had answered, by queue.", "queue"
 )
-REFUSED: Final = Counter("qanat_doorbells_refused", "Messages that the broker did not take.", registry=COUNTED)
-REQUESTS: Final = Counter(
+REFUSED: Final = _counter("qanat_doorbells_refused", "Messages that the broker did not take.")
+REQUESTS: Final = _counter(
     "qanat_http_requests",
     "Requests that the API has answered, by method, route and code of the answer.",
-    ("method", "route", "status"),
-    registry=COUNTED,
+    "method",
+    "route",
+    "status",
 )
-REQUEST_SECONDS: Final = Histogram(
+REQUEST_SECONDS: Final = _histogram(
     "qanat_http_request_seconds",
     "Seconds from when the API had a whole request until its answer began, by method and route.",
-    ("method", "route"),
+    "method",
+    "route",
     buckets=SECONDS,
-    registry=COUNTED,
 )
 
 
@@ -78,6 +86,11 @@ def _of_request(method: str, route: str, status: int) -> tuple[Counter, Histogra
     """
     path = f"/{route.removeprefix('api/')}" if route else OTHER
     return REQUESTS.labels(method, path, str(status)), REQUEST_SECONDS.labels(method, path)
+
+
+def described() -> Iterator[tuple[Metric, tuple[str, ...]]]:
+    """Yield each counter with the names of its labels."""
+    return ((metric, LABELS[metric.name]) for metric in COUNTED.collect())
 
 
 def collect() -> Iterable[Metric]:

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
-from qanat.server.runs.figures import Figures, QueueFigures
+if TYPE_CHECKING:
+    from qanat.server.runs.figures import Figures, QueueFigures
 
 Samples = Iterable[tuple[Sequence[str], float]]
 """Values of labels, and the value."""
@@ -17,7 +18,7 @@ Samples = Iterable[tuple[Sequence[str], float]]
 class Reading:
     """What was read at once."""
 
-    figures: Figures
+    figures: "Figures"
     tick_age: float | None
     """Seconds since beat's latest tick; None: it has never ticked."""
 
@@ -32,7 +33,7 @@ class Gauge:
     samples: Callable[[Reading], Samples]
 
 
-def _by_queue(value: Callable[[QueueFigures], float | None]) -> Callable[[Reading], Samples]:
+def _by_queue(value: "Callable[[QueueFigures], float | None]") -> Callable[[Reading], Samples]:
     """Return how to read a value of each queue that has it."""
     return lambda reading: [
         ([name], found) for name, queue in reading.figures.queues.items() if (found := value(queue)) is not None
