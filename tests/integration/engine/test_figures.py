@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from qanat.contract import queues
 from qanat.contract.statuses import FailureClass, RunState, StepState
+from qanat.domain.retries import LONGEST_DELAY_SECONDS
 from qanat.server.counting import counters
 from qanat.server.runs.figures import QUIET_LEASES, Figures, QueueFigures, figures
 from qanat.server.runs.models import Run, Step
@@ -185,6 +186,40 @@ def test_a_run_whose_worker_gives_signs_of_life_is_not_stuck(world: World) -> No
     world.later(QUIET_SECONDS - LEASE.total_seconds())
 
     assert stuck(world) == {}
+
+
+def test_a_run_of_which_a_part_was_just_done_is_not_stuck_though_nobody_has_taken_the_next(world: World) -> None:
+    world.hello("w1", slots=2, draining=False)
+    world.submit(1, chunks=2)
+    world.control()
+    while len(world.messages) < 2:
+        assert world.finish(claimed(world))
+        world.control()
+    held = claimed(world)
+    for _ in range(2 * QUIET_LEASES + 2):
+        world.later(LEASE.total_seconds() / 2)
+        world.heartbeat(held)
+    world.finish(held)
+    world.hello("w1", slots=1, draining=False)
+
+    assert (queue_of(world).steps[StepState.RUNNING], queue_of(world).depth) == (0, 1)
+    assert stuck(world) == {}
+
+
+def test_a_run_whose_step_is_held_off_is_not_stuck(world: World) -> None:
+    world.submit(1)
+    held = claimed(world)
+    for _ in range(7):
+        world.fail(held, FailureClass.INFRASTRUCTURE)
+        world.later(LONGEST_DELAY_SECONDS)
+        held = claimed(world)
+    world.fail(held, FailureClass.INFRASTRUCTURE)
+    world.hello("w1", slots=1, draining=False)
+    world.later(LONGEST_DELAY_SECONDS - 5)
+
+    found = figures(now=world.now, lease=LEASE / 6).queues[QUEUE]
+
+    assert (found.workers, found.depth, found.stuck_runs) == (1, 1, 0)
 
 
 def test_a_run_is_stuck_whose_lost_lease_nobody_reaps(world: World) -> None:

@@ -135,7 +135,6 @@ def _stuck(found: Mapping[str, QueueFigures], *, quiet_since: datetime, lease: t
         .values("run_id", "queue")
         .annotate(
             queued=Max("queued_at"),
-            claimed=Max("started_at"),
             ended=Max("ended_at"),
             held_off=Max("not_before"),
             lease=Max("lease_until", filter=Q(state=StepState.RUNNING)),
@@ -147,7 +146,7 @@ def _stuck(found: Mapping[str, QueueFigures], *, quiet_since: datetime, lease: t
     stuck: Counter[str] = Counter()
     for _, of_run in groupby(rows, key=itemgetter("run_id")):
         parts = list(of_run)
-        moments = [row[name] for row in parts for name in ("queued", "claimed", "ended", "held_off")]
+        moments = [row[name] for row in parts for name in ("queued", "ended", "held_off")]
         moments += [row["lease"] and row["lease"] - lease for row in parts]
         if all(moment < quiet_since for moment in moments if moment):
             stuck.update(_where(parts, found))
