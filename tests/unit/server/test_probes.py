@@ -144,7 +144,7 @@ def test_many_who_ask_at_once_ask_the_database_once(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1", "[::1]:8000"])
-@pytest.mark.parametrize("client", ["127.0.0.1", "127.8.8.8", "::1"])
+@pytest.mark.parametrize("client", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"])
 def test_metrics_are_told_on_the_machine_itself(client: str, host: str) -> None:
     assert answer("/metrics", client=(client, 1), host=host)[0] == 200
 
@@ -154,6 +154,7 @@ def test_metrics_are_told_on_the_machine_itself(client: str, host: str) -> None:
     [
         {"client": ELSEWHERE},
         {"client": ("2001:db8::1", 1)},
+        {"client": ("::ffff:192.0.2.7", 1)},
         {"client": None},
         {"host": "rebound.example"},
         {"x_forwarded_for": "127.0.0.1"},
