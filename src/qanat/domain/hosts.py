@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 
 def is_loopback(host: str) -> bool:
     """Return whether a host, with its port perhaps, is the machine itself."""
-    name = urlsplit(f"//{host}").hostname or ""
+    name = ""
     try:
+        name = urlsplit(f"//{host}").hostname or ""
         address = ipaddress.ip_address(name)
     except ValueError:
         return name == "localhost"

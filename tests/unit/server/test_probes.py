@@ -157,6 +157,7 @@ def test_metrics_are_told_on_the_machine_itself(client: str, host: str) -> None:
         {"client": ("::ffff:192.0.2.7", 1)},
         {"client": None},
         {"host": "rebound.example"},
+        {"host": "[::1"},
         {"x_forwarded_for": "127.0.0.1"},
         {"forwarded": "for=127.0.0.1"},
         {"x_real_ip": "127.0.0.1"},
