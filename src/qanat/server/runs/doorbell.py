@@ -16,6 +16,7 @@ from kombu.exceptions import OperationalError as BrokerUnavailable
 
 from qanat.amqp import CONFIRM_SECONDS
 from qanat.contract import queues, tasks
+from qanat.server.counting import counters
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ def send(*, queue: str, task: str, **message: Any) -> bool:  # noqa: ANN401 - wh
         )
     except BROKER_ERRORS as error:
         logger.warning("The broker did not take %s for %s: %s", task, queue, error)
+        counters.REFUSED.inc()
         return False
     return True
 
