@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from qanat.cli.up.platform import free_port
+
 SYSTEM_USER = "nobody"
 """PostgreSQL refuses to run as root; a test that does runs it as this user."""
 
@@ -21,10 +23,11 @@ def binaries() -> Path | None:
 
 
 @contextmanager
-def server(*, durable: bool = False) -> Iterator[str]:
+def server(*, durable: bool = False, address: str = "", subnet: str = "") -> Iterator[str]:
     """Run a server and yield the URL of an empty database on it; it keeps nothing.
 
-    Where ``durable``, it writes as a real one does: a commit waits for the disk.
+    Where ``durable``, it writes as a real one does: a commit waits for the disk. With an address it listens there, for
+    whoever comes from the subnet, on a port of its own; else on a socket.
     """
     folder = binaries()
     assert folder is not None
@@ -37,12 +40,21 @@ def server(*, durable: bool = False) -> Iterator[str]:
     try:
         _run([*prefix, str(folder / "initdb"), "-D", str(data), "-U", "qanat", "--auth=trust", "--no-sync"], cwd=root)
         fsync = "on" if durable else "off"
-        options = f"-c listen_addresses='' -c unix_socket_directories={root} -c fsync={fsync} -c max_connections=60"
+        options = (
+            f"-c listen_addresses='{address}' -c unix_socket_directories={root} -c fsync={fsync} -c max_connections=60"
+        )
+        url = f"postgresql://qanat@/postgres?host={root}"
+        if address:
+            port = free_port(address)
+            options += f" -c port={port}"
+            url = f"postgresql://qanat@{address}:{port}/postgres"
+            with (data / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {subnet} trust\n")
         log = root / "log"
         start = [str(folder / "pg_ctl"), "-D", str(data), "-w", "-o", options, "-l", str(log)]
         _run([*prefix, *start, "start"], cwd=root)
         try:
-            yield f"postgresql://qanat@/postgres?host={root}"
+            yield url
         finally:
             _run([*prefix, *start, "-m", "immediate", "stop"], cwd=root)
     finally:

@@ -30,23 +30,25 @@ def programme() -> Path | None:
 
 
 @contextmanager
-def server() -> Iterator[str]:
+def server(*, address: str = HOST) -> Iterator[str]:
     """Run a broker and yield its URL; it keeps nothing."""
     start = programme()
     assert start is not None
     root = Path(tempfile.mkdtemp(prefix="qanat-rabbit-"))
-    port, distribution = _free_ports()
+    port, distribution = _free_ports(address)
     (root / "plugins").write_text("[].\n")
+    (root / "rabbitmq.conf").write_text("loopback_users = none\n")
     environment = {
         **os.environ,
         "HOME": str(root),
         "RABBITMQ_NODENAME": f"qanat{port}@localhost",
-        "RABBITMQ_NODE_IP_ADDRESS": HOST,
+        "RABBITMQ_NODE_IP_ADDRESS": address,
         "RABBITMQ_NODE_PORT": str(port),
         "RABBITMQ_DIST_PORT": str(distribution),
         "RABBITMQ_MNESIA_BASE": str(root / "mnesia"),
         "RABBITMQ_LOG_BASE": str(root / "log"),
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(root / "plugins"),
+        "RABBITMQ_CONFIG_FILE": str(root / "rabbitmq.conf"),
         "RABBITMQ_CONF_ENV_FILE": str(root / "none"),
         # Two schedulers are enough, and do not spin.
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none",
@@ -55,7 +57,7 @@ def server() -> Iterator[str]:
         process = subprocess.Popen(
             [str(start)], env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, cwd=root
         )
-    url = f"amqp://guest:guest@{HOST}:{port}//"
+    url = f"amqp://guest:guest@{address}:{port}//"
     try:
         deadline = time.monotonic() + START_SECONDS
         while not _answers(url):
@@ -80,8 +82,8 @@ def _answers(url: str) -> bool:
     return True
 
 
-def _free_ports() -> tuple[int, int]:
+def _free_ports(address: str) -> tuple[int, int]:
     with socket.socket() as first, socket.socket() as second:
         for probe in (first, second):
-            probe.bind((HOST, 0))
+            probe.bind((address, 0))
         return int(first.getsockname()[1]), int(second.getsockname()[1])

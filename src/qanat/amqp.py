@@ -1,10 +1,39 @@
-"""Celery's queues as every process declares them: RabbitMQ turns away whoever declares one otherwise than the first."""
+"""How every process speaks to the broker: the queues as all declare them, and how soon one that vanished is missed.
+
+RabbitMQ turns away whoever declares a queue otherwise than the first.
+"""
+
+from typing import Any, Final
 
 from celery.app.amqp import AMQP
 from celery.app.amqp import Queues as CeleryQueues
+from kombu import Connection as KombuConnection
 from kombu import Exchange, Queue
 
 from qanat.contract.queues import arguments
+
+LONGEST_PAUSE_SECONDS: Final = 5.0
+CONNECTIONS: Final[dict[str, Any]] = {
+    # Both ends miss the other after twice this. A consumer that waits sends nothing, so only this tells it that the
+    # network has swallowed its broker; and the broker gives its unanswered messages to others. Celery's two minutes
+    # are longer than a lease.
+    "broker_heartbeat": 10,
+    # A broker may be away for an hour; Celery would end the process after a hundred tries.
+    "broker_connection_max_retries": None,
+    "broker_connection_retry_on_startup": True,
+}
+"""Settings of all Celery apps."""
+CONFIRM_SECONDS: Final = 10.0
+"""How long to wait for the broker's word that it has a message: one that is short of memory or disk takes messages and
+says nothing."""
+
+
+class Connection(KombuConnection):
+    """A connection that is tried for at least every few seconds: by itself kombu waits up to half a minute."""
+
+    def ensure_connection(self, *args: Any, **options: Any) -> KombuConnection:  # type: ignore[override]  # noqa: ANN401 - handed on
+        """Connect, as kombu does."""
+        return super().ensure_connection(*args, **{"interval_max": LONGEST_PAUSE_SECONDS, **options})
 
 
 class Queues(CeleryQueues):
@@ -18,4 +47,5 @@ class Queues(CeleryQueues):
 class Amqp(AMQP):
     """What Celery apps of ours take for ``amqp``."""
 
+    Connection = Connection
     queues_cls = Queues

@@ -13,6 +13,7 @@ from qanat.contract.statuses import FailureClass, RunMode, RunState
 from qanat.domain import retries
 from qanat.domain.run_plan import RESULTS, TRACEBACK
 from qanat.domain.step_state import Event as StepEvent
+from qanat.server.counting import counters
 from qanat.server.runs import artefacts, doorbell, lifecycle, projection
 from qanat.server.runs.claims import StepRefused, held
 from qanat.server.runs.log_context import about_step
@@ -115,6 +116,7 @@ def fail(*, step_id: int, fence: int, attempt: AttemptFailed, now: datetime) -> 
         doorbell.wake_controller()
     what_follows = f"it is tried again in {verdict.delay_seconds:g} s" if verdict.retry else "this is final"
     logger.info("The attempt failed (%s): %s", attempt.failure_class, what_follows)
+    counters.FAILURES.labels(step.queue, attempt.failure_class, str(verdict.retry).lower()).inc()
     return verdict.retry
 
 
