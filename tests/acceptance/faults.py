@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -79,15 +80,22 @@ class Up:
         return list(found.values())
 
     def find(self, kind: str) -> list[psutil.Process]:
-        """Return the processes of a kind, found by what process listings show."""
-        return [process for process in self.processes() if kind_of(process) == kind]
+        """Return the processes of a kind, found by what process listings show: quickly, for a tool is soon gone."""
+        return [one for one in psutil.process_iter() if kind_of(one) == kind and self._descends_from_us(one)]
 
-    def kill(self, kind: str) -> None:
-        """Kill -9 one kind of process as soon as there is one."""
-        victims = until(lambda: self.find(kind), what=f"there is a process of kind {kind}", every=0.01)
+    def kill(self, kind: str, *, unless: Callable[[], bool]) -> bool:
+        """Kill -9 one kind of process as soon as there is one, unless something holds by then; say whether it did."""
+        victims: list[psutil.Process] = []
+
+        def found() -> bool:
+            victims.extend(self.find(kind))
+            return bool(victims) or unless()
+
+        until(found, what=f"there is a process of kind {kind}", every=0.01)
         for victim in victims:
             with contextlib.suppress(psutil.NoSuchProcess):
                 victim.kill()
+        return bool(victims)
 
     def kill_all(self) -> None:
         """Kill -9 everything at once."""
@@ -104,6 +112,12 @@ class Up:
         )
         self.layout.running.unlink()
         (self.layout.root / "up.log").unlink()
+
+    def _descends_from_us(self, process: psutil.Process) -> bool:
+        try:
+            return any(self._is_ours(one) for one in (process, *process.parents()))
+        except psutil.Error:
+            return False
 
     def _is_ours(self, process: psutil.Process) -> bool:
         try:
@@ -126,8 +140,7 @@ def kind_of(process: psutil.Process) -> str:  # noqa: PLR0911 - a table
     """Return what a process is."""
     try:
         comm = Path(f"/proc/{process.pid}/comm").read_text().strip()
-        line = " ".join(process.cmdline())
-    except (OSError, psutil.Error):
+    except OSError:
         return ""
     for role in ROLES:
         if comm == f"qanat {role}"[:15]:
@@ -136,6 +149,10 @@ def kind_of(process: psutil.Process) -> str:  # noqa: PLR0911 - a table
         return comm
     if comm in {"gulmc", "fmpy", "evepy", "summarypy", "eltpy", "lecpy", "aalpy", "katpy", "pltpy", "modelpy"}:
         return "tool"
+    try:
+        line = " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
     if "qanat.cli.main up" in line:
         return "up"
     if "qanat.server embedded" in line:
