@@ -215,7 +215,7 @@ def test_a_broker_that_takes_messages_and_says_nothing_keeps_nobody_waiting_and_
     [broker] = [
         psutil.Process(each.pid)
         for each in psutil.net_connections("tcp")
-        if each.status == psutil.CONN_LISTEN and each.laddr.port == port
+        if each.status == psutil.CONN_LISTEN and each.laddr and each.laddr.port == port
     ]
 
     with standing_still(broker):
