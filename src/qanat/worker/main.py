@@ -19,7 +19,7 @@ from celery.signals import setup_logging, worker_shutting_down
 from kombu.exceptions import OperationalError as BrokerUnavailable
 
 from qanat import __version__, logs
-from qanat.amqp import CONNECTIONS
+from qanat.amqp import CONNECTIONS, transport_options
 from qanat.configuration.report import log_at_start
 from qanat.configuration.sources import Sources
 from qanat.contract import tasks
@@ -117,6 +117,7 @@ def _listener(settings: WorkerSettings) -> Celery:
         task_ignore_result=True,
         result_backend=None,
         **CONNECTIONS,
+        broker_transport_options=transport_options(settings.broker),
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         worker_enable_remote_control=False,

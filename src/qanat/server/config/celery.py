@@ -7,7 +7,7 @@ from celery.signals import setup_logging
 from django.conf import settings
 
 from qanat import logs
-from qanat.amqp import CONNECTIONS
+from qanat.amqp import CONNECTIONS, transport_options
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "qanat.server.config.settings")
 # Celery would have Django check itself, which imports all routes: a second, and a fifth of the memory of each process
@@ -19,7 +19,7 @@ app.conf.update(
     broker_url=settings.QANAT.broker,
     broker_use_ssl=settings.QANAT.broker_tls,
     **CONNECTIONS,
-    broker_transport_options={"confirm_publish": True} if settings.QANAT.broker.startswith("amqp") else {},
+    broker_transport_options=transport_options(settings.QANAT.broker),
     task_serializer="json",
     accept_content=["json"],
     task_ignore_result=True,
