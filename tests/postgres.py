@@ -21,10 +21,11 @@ def binaries() -> Path | None:
 
 
 @contextmanager
-def server(*, durable: bool = False) -> Iterator[str]:
+def server(*, durable: bool = False, statistics: bool = False) -> Iterator[str]:
     """Run a server and yield the URL of an empty database on it; it keeps nothing.
 
-    Where ``durable``, it writes as a real one does: a commit waits for the disk.
+    Where ``durable``, it writes as a real one does: a commit waits for the disk. With ``statistics`` it can count
+    statements (``pg_stat_statements``).
     """
     folder = binaries()
     assert folder is not None
@@ -38,6 +39,8 @@ def server(*, durable: bool = False) -> Iterator[str]:
         _run([*prefix, str(folder / "initdb"), "-D", str(data), "-U", "qanat", "--auth=trust", "--no-sync"], cwd=root)
         fsync = "on" if durable else "off"
         options = f"-c listen_addresses='' -c unix_socket_directories={root} -c fsync={fsync} -c max_connections=60"
+        if statistics:
+            options += " -c shared_preload_libraries=pg_stat_statements"
         log = root / "log"
         start = [str(folder / "pg_ctl"), "-D", str(data), "-w", "-o", options, "-l", str(log)]
         _run([*prefix, *start, "start"], cwd=root)
