@@ -102,18 +102,20 @@ class Stage:
     @property
     def rabbit(self) -> list[psutil.Process]:
         """The broker's processes."""
-        port = self.broker.rpartition(":")[2].strip("/")
-        names = (f"qanat{port}@localhost",)
-        return [p for p in psutil.process_iter(["cmdline"]) if set(names) & set(p.info["cmdline"] or ())]
+        port = int(self.broker.rpartition(":")[2].strip("/"))
+        listeners = (
+            one.pid
+            for one in psutil.net_connections("tcp")
+            if one.status == psutil.CONN_LISTEN and one.laddr.port == port
+        )
+        return [psutil.Process(pid) for pid in set(listeners) if pid]
 
     @contextmanager
     def controller(self) -> Iterator[int]:
         """Run a task controller."""
         log = self.folder / "controller.log"
         ready = lambda: consumers(self.broker, queues.TASK_CONTROLLER) > 0  # noqa: E731 - a condition
-        with live_server.role(
-            "task-controller", log=log, environment=self.environment, options=[], ready=ready
-        ) as pid:
+        with live_server.role("task-controller", log=log, environment=self.environment, options=[], ready=ready) as pid:
             yield pid
 
     @contextmanager

@@ -14,9 +14,9 @@ from qanat.domain import step_state
 from qanat.domain.step_state import Event as StepEvent
 from qanat.server.files.storage import storage
 from qanat.server.runs import doorbell, progress, projection
-from qanat.server.runs.models import Step, Worker
+from qanat.server.runs.models import Run, Step, Worker
 from qanat.server.runs.projection import FileRef
-from qanat.server.runs.steps import digest_of, inputs_of, lock_run, move, outputs_so_far
+from qanat.server.runs.steps import digest_of, inputs_of, lock_run_of, move, outputs_so_far
 
 LOG_PART = "log-{:012d}.txt"
 """A piece of a log, named by where it begins."""
@@ -43,13 +43,10 @@ def claim(*, step_id: int, fence: int, worker: str, lease: timedelta, now: datet
         StepRefused: somebody else has it, the fence is old, or the run has ended.
     """
     with transaction.atomic():
-        step = _load(step_id)
-        run = lock_run(step.run_id)
-        step = _load(step_id)
+        run, step = locked(step_id)
         if step.fence != fence or run.state != RunState.ACTIVE:
             message = f"'{step.slug}' is {step.state} with fence {step.fence}; this doorbell is stale."
             raise StepRefused(message)
-        step.run = run
         inputs = inputs_of(step, produced=outputs_so_far(run, before_position=step.position))
         if step.state == StepState.RUNNING and step.worker == worker:
             return Claimed(step=step, inputs=inputs)
@@ -139,9 +136,8 @@ def hand_back(*, step_id: int, fence: int, now: datetime) -> None:
         StepRefused: the step is no longer the worker's.
     """
     with transaction.atomic():
-        step = held(step_id=step_id, fence=fence)
-        lock_run(step.run_id)
-        step = held(step_id=step_id, fence=fence)
+        _, step = locked(step_id)
+        require_held(step, fence=fence)
         move(
             step=step,
             event=StepEvent.HANDED_BACK,
@@ -181,13 +177,36 @@ def held(*, step_id: int, fence: int) -> Step:
     Raises:
         StepRefused: it is not.
     """
-    step = Step.objects.select_related("run").filter(pk=step_id, fence=fence, state=StepState.RUNNING).first()
+    step = Step.objects.select_related("run").filter(pk=step_id).first()
     if step is None:
+        raise _gone(step_id)
+    require_held(step, fence=fence)
+    return step
+
+
+def require_held(step: Step, *, fence: int) -> None:
+    """Refuse where a step as loaded does not run under this fence.
+
+    Raises:
+        StepRefused: it does not.
+    """
+    if step.fence != fence or step.state != StepState.RUNNING:
         message = (
-            f"Step {step_id} is not running under fence {fence}: it was cancelled, finished or given to another worker."
+            f"Step {step.pk} is not running under fence {fence}: it was cancelled, finished or given to another worker."
         )
         raise StepRefused(message)
-    return step
+
+
+def locked(step_id: int) -> tuple[Run, Step]:
+    """Hold the row of a step's run, and load both.
+
+    Raises:
+        StepRefused: there is no such step.
+    """
+    found = lock_run_of(step_id)
+    if found is None:
+        raise _gone(step_id)
+    return found
 
 
 def load(step_id: int, *, fence: int) -> Step:
@@ -217,5 +236,8 @@ def _load(step_id: int) -> Step:
     try:
         return Step.objects.get(pk=step_id)
     except Step.DoesNotExist:
-        message = f"There is no step {step_id}: its analysis was deleted."
-        raise StepRefused(message) from None
+        raise _gone(step_id) from None
+
+
+def _gone(step_id: int) -> StepRefused:
+    return StepRefused(f"There is no step {step_id}: its analysis was deleted.")

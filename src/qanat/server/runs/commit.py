@@ -11,10 +11,10 @@ from qanat.domain import step_state
 from qanat.domain.run_plan import RESULTS
 from qanat.domain.step_state import Event as StepEvent
 from qanat.server.runs import artefacts, doorbell, lifecycle, progress, projection
-from qanat.server.runs.claims import StepRefused, held
+from qanat.server.runs.claims import StepRefused, load, locked, require_held
 from qanat.server.runs.models import Run, Step
 from qanat.server.runs.projection import FileRef
-from qanat.server.runs.steps import lock_run, move, outputs_so_far, release_children
+from qanat.server.runs.steps import move, outputs_so_far, release_children
 
 
 def commit(  # noqa: PLR0913 - what a worker has to say at the end of a step
@@ -33,13 +33,14 @@ def commit(  # noqa: PLR0913 - what a worker has to say at the end of a step
     Raises:
         StepRefused: the fence is stale or the run has ended; the outputs are to be discarded.
     """
-    if Step.objects.filter(pk=step_id, fence=fence, state=StepState.SUCCEEDED).exists():
+    step = load(step_id, fence=fence)
+    if step.state == StepState.SUCCEEDED:
         return
-    log = artefacts.join_log(held(step_id=step_id, fence=fence))
+    require_held(step, fence=fence)
+    log = artefacts.join_log(step)
     with transaction.atomic():
-        step = held(step_id=step_id, fence=fence)
-        run = lock_run(step.run_id)
-        step = held(step_id=step_id, fence=fence)
+        run, step = locked(step_id)
+        require_held(step, fence=fence)
         result = {"outputs": {label: ref.as_json() for label, ref in outputs.items()}, "facts": dict(facts)}
         if run.state != RunState.ACTIVE or not move(
             step=step,
@@ -56,8 +57,8 @@ def commit(  # noqa: PLR0913 - what a worker has to say at the end of a step
             progress.show(step, now=now)
         if step.server_side:
             _publish(run, step, extra=outputs, now=now)
-        release_children(parents=[step], now=now)
-        if not run.steps.filter(state__in=step_state.UNFINISHED).exists():
+        others_follow = release_children(parents=[step], now=now)
+        if not others_follow and not run.steps.filter(state__in=step_state.UNFINISHED).exists():
             lifecycle.succeed(run, now=now)
         doorbell.wake_controller()
 

@@ -8,14 +8,13 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import Error as DatabaseError
 from django.db import close_old_connections, connection
 
-from qanat.server.runs import clock
+from qanat.server.runs import clock, planning
 from qanat.server.runs.dispatch import dispatch
-from qanat.server.runs.planning import plan_submitted
 from qanat.server.runs.reaping import reap
 from qanat.server.runs.stock.roll_call import call_roll
 
@@ -71,10 +70,13 @@ def wake() -> None:
         loop.woken.set()
 
 
-def control() -> None:
-    """Do one round of the task controller: plan what was submitted, ring for what is ready."""
-    plan_submitted(now=clock.now())
-    dispatch(now=clock.now())
+def control(*, now: Callable[[], datetime] = clock.now) -> None:
+    """Do one round of the task controller: plan what was submitted, a few runs at a time, ring for what is ready."""
+    postponed: set[int] = set()
+    while runs := planning.submitted(but=postponed):
+        postponed |= planning.plan_all(runs, now=now())
+        dispatch(now=now())
+    dispatch(now=now())
 
 
 def start_controller(*, interval: float) -> Loop:

@@ -17,7 +17,6 @@ from qanat.server.runs.claims import StepRefused
 from qanat.server.runs.commit import commit
 from qanat.server.runs.failure import AttemptFailed, fail
 from qanat.server.runs.models import Step, StockQueue
-from qanat.server.runs.steps import lock_run
 from qanat.server.runs.stock import results
 from qanat.server.runs.stock.references import ReferenceRefused, take
 from qanat.server.runs.stock.tokens import step_and_fence
@@ -186,9 +185,9 @@ def _locked(step: Step) -> Step:
     Raises:
         StepRefused: it has ended meanwhile.
     """
-    claims.held(step_id=step.pk, fence=step.fence)
-    lock_run(step.run_id)
-    return claims.held(step_id=step.pk, fence=step.fence)
+    _, now_as = claims.locked(step.pk)
+    claims.require_held(now_as, fence=step.fence)
+    return now_as
 
 
 def _running(step: Step) -> Any:  # noqa: ANN401 - a query
