@@ -10,8 +10,8 @@ dispatched and committed a second, the processor time of each part for a step, s
 With the number of queued runs these must not grow. Doorbells must come in the exact order of priority and submission
 among the runs of a model; where they do not, the exit code is 1.
 
-The rival does the same sub-tasks as a chain with a chord for each run, results in the same PostgreSQL, joined by looking
-once a second. It keeps no status, no lease and no record of who did what, and its messages of one priority go in turn.
+The rival does the same sub-tasks as a chain with a chord for each run, results in the same PostgreSQL, joined by
+looking once a second. It keeps no status, no lease and no record of who did what, and knows no priorities.
 
     python benchmarks/dispatch.py
     python benchmarks/dispatch.py --runs 50 --single-runs 10      a look, in half a minute
@@ -19,6 +19,7 @@ once a second. It keeps no status, no lease and no record of who did what, and i
 """
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -35,9 +36,10 @@ from typing import Any, Final
 
 import psutil
 import psycopg
-from api import BRACKETS, HOST, Findings, Site, cpu, p95
 from kombu import Connection
 from losses import ROOT
+
+from api import BRACKETS, Findings, Site, cpu, p95
 
 sys.path.insert(0, str(ROOT))
 from tests import live_server, postgres, rabbitmq
@@ -331,7 +333,7 @@ def exact(at: Stage, first: int, received: Sequence[tuple[int, float]]) -> bool:
     inversions = overtaken = 0
     for ordered in map(sorted, models.values()):
         came, claims = [row[2] for row in ordered], [row[3] for row in ordered]
-        inversions += sum(later < sooner for sooner, later in zip(came, came[1:], strict=False))
+        inversions += sum(later < sooner for sooner, later in itertools.pairwise(came))
         for number, claim in enumerate(claims):
             overtaken = max(overtaken, sum(other < claim for other in claims[number + 1 :]))
     print(f"  order of first doorbells: {'exact' if not inversions else f'{inversions} INVERSIONS'}", end="; ")

@@ -1,4 +1,4 @@
-"""Submits runs of inputs of V2 analyses, as the API does, for ``benchmarks/dispatch.py``; prints what one took in ms."""
+"""Submits runs of V2 analyses as the API does, for ``benchmarks/dispatch.py``; prints the CPU time of one in ms."""
 
 import argparse
 import random

@@ -16,7 +16,7 @@ from qanat.server.files.storage import storage
 from qanat.server.runs import doorbell, progress, projection
 from qanat.server.runs.models import Run, Step, Worker
 from qanat.server.runs.projection import FileRef
-from qanat.server.runs.steps import digest_of, inputs_of, lock_run_of, move, outputs_so_far
+from qanat.server.runs.steps import digest_of, find, inputs_of, lock_run_of, move, outputs_so_far
 
 LOG_PART = "log-{:012d}.txt"
 """A piece of a log, named by where it begins."""
@@ -177,9 +177,7 @@ def held(*, step_id: int, fence: int) -> Step:
     Raises:
         StepRefused: it is not.
     """
-    step = Step.objects.select_related("run").filter(pk=step_id).first()
-    if step is None:
-        raise _gone(step_id)
+    step = _load(step_id)
     require_held(step, fence=fence)
     return step
 
@@ -233,10 +231,10 @@ def run_prefix(run_id: int) -> str:
 
 
 def _load(step_id: int) -> Step:
-    try:
-        return Step.objects.get(pk=step_id)
-    except Step.DoesNotExist:
-        raise _gone(step_id) from None
+    step = find(step_id)
+    if step is None:
+        raise _gone(step_id)
+    return step
 
 
 def _gone(step_id: int) -> StepRefused:

@@ -133,7 +133,7 @@ def _due(*, now: datetime, stock: set[str]) -> list[Step]:
 
 
 def _loads(*, now: datetime, stock: set[str]) -> Mapping[str, QueueLoad]:
-    """Return the load of every queue; it takes as long as there are doorbells out and steps running, however many wait."""
+    """Return the load of every queue; only what is out or running is looked at, however much waits."""
     slots: Counter[str] = Counter()
     present = Worker.objects.filter(last_seen__gte=now - WORKER_IS_GONE_AFTER, draining=False)
     for names, number in present.values_list("queues", "slots"):
@@ -141,7 +141,7 @@ def _loads(*, now: datetime, stock: set[str]) -> Mapping[str, QueueLoad]:
             slots[queue] += number
     slots |= Counter(dict.fromkeys(stock, STOCK_SLOTS))
     slots.update(dict.fromkeys(SERVER_SIDE_QUEUES, SERVER_SIDE_SLOTS))
-    loads = defaultdict(lambda: QueueLoad(slots=0, sent=0, running=0, overdue=0))
+    loads: defaultdict[str, QueueLoad] = defaultdict(lambda: QueueLoad(slots=0, sent=0, running=0, overdue=0))
     loads |= {queue: QueueLoad(slots=number, sent=0, running=0, overdue=0) for queue, number in slots.items()}
     sent, running = Q(state=StepState.SENT), Q(state=StepState.RUNNING)
     counts = (

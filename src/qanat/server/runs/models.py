@@ -130,7 +130,7 @@ class Step(models.Model):
     queue = models.CharField(max_length=255)
     server_side = models.BooleanField(default=False)
     priority = models.PositiveSmallIntegerField(default=4)
-    """The run's, which never changes: an index has the ready steps of a queue in the order in which they are rung for."""
+    """The run's, which never changes: an index has ready steps in the order in which they are rung for."""
     index = models.PositiveIntegerField(default=0)
     count = models.PositiveIntegerField(default=1)
     reads: "models.JSONField[list[str], list[str]]" = models.JSONField(default=list)

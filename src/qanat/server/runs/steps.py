@@ -11,6 +11,7 @@ from django.db import transaction
 from qanat.contract.statuses import StepState
 from qanat.domain import step_state
 from qanat.domain.step_state import Event as StepEvent
+from qanat.server.config.prepared import PreparedRows
 from qanat.server.runs.models import Event, Run, Step
 from qanat.server.runs.projection import FileRef
 
@@ -94,16 +95,26 @@ def lock_run(run_id: int) -> Run:
     return Run.objects.select_for_update(no_key=True).get(pk=run_id)
 
 
+_by_id = PreparedRows(lambda step_id: Step.objects.filter(pk=step_id).order_by())
+_run_of = PreparedRows(
+    lambda step_id: Run.objects.select_for_update(no_key=True, of=("self",)).filter(steps__pk=step_id).order_by()
+)
+_children = PreparedRows(lambda parent_id: Step.objects.filter(parent_edges__parent=parent_id).order_by("position"))
+
+
+def find(step_id: int) -> Step | None:
+    """Load a step, if there is one."""
+    return next(iter(_by_id(step_id)), None)
+
+
 def lock_run_of(step_id: int) -> tuple[Run, Step] | None:
     """Hold the row of a step's run, as ``lock_run`` does, and load both; None where there is no such step."""
-    run = Run.objects.select_for_update(no_key=True, of=("self",)).filter(steps__pk=step_id).first()
-    if run is None:
-        return None
-    step = Step.objects.filter(pk=step_id).first()  # only now: it may have changed while the run was waited for
-    if step is None:
-        return None
-    step.run = run
-    return run, step
+    for run in _run_of(step_id):
+        step = find(step_id)  # only now: it may have changed while the run was waited for
+        if step is not None:
+            step.run = run
+            return run, step
+    return None
 
 
 def outputs_so_far(run: Run, *, before_position: int) -> dict[str, FileRef]:
@@ -158,7 +169,7 @@ def release_children(*, parents: Iterable[Step], now: datetime) -> bool:
     """
     found = False
     for parent in parents:
-        for child in Step.objects.filter(parent_edges__parent=parent).order_by("position"):
+        for child in _children(parent.pk):
             found = True
             left = child.parents_left - 1
             if left == 0 and child.state == StepState.WAITING:
