@@ -53,7 +53,7 @@ def claim(*, step_id: int, fence: int, worker: str, lease: timedelta, now: datet
         if step.state not in step_state.CLAIMABLE:
             message = f"'{step.slug}' is {step.state}: another worker was first."
             raise StepRefused(message)
-        move(
+        if not move(
             step=step,
             event=StepEvent.CLAIMED,
             now=now,
@@ -66,7 +66,9 @@ def claim(*, step_id: int, fence: int, worker: str, lease: timedelta, now: datet
             log_parts=[],
             digest=digest_of(step, inputs=inputs),
             started_at=step.started_at or now,
-        )
+        ):
+            message = f"'{step.slug}' has changed meanwhile: its doorbell rings again."
+            raise StepRefused(message)
         if step.phase not in run.plan.get("begun", ()):
             run.plan = {**run.plan, "begun": [*run.plan.get("begun", ()), step.phase]}
             run.started = run.started or now

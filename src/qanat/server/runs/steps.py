@@ -96,6 +96,7 @@ def lock_run(run_id: int) -> Run:
 
 
 _by_id = PreparedRows(lambda step_id: Step.objects.filter(pk=step_id).order_by())
+_held = PreparedRows(lambda step_id: Step.objects.select_for_update(no_key=True).filter(pk=step_id).order_by())
 _run_of = PreparedRows(
     lambda step_id: Run.objects.select_for_update(no_key=True, of=("self",)).filter(steps__pk=step_id).order_by()
 )
@@ -108,10 +109,12 @@ def find(step_id: int) -> Step | None:
 
 
 def lock_run_of(step_id: int) -> tuple[Run, Step] | None:
-    """Hold the row of a step's run, as ``lock_run`` does, and load both; None where there is no such step."""
+    """Hold the rows of a step's run, as ``lock_run`` does, and of the step, and load both; None where there is none.
+
+    The step's too, for ``move_idle`` changes steps without their runs.
+    """
     for run in _run_of(step_id):
-        step = find(step_id)  # only now: it may have changed while the run was waited for
-        if step is not None:
+        for step in _held(step_id):  # only now: it may have changed while the run was waited for
             step.run = run
             return run, step
     return None
