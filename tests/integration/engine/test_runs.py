@@ -435,8 +435,8 @@ def test_a_new_worker_makes_unheard_doorbells_ring_at_once(world: World) -> None
 def test_logs_come_in_pieces_and_none_is_kept_twice(world: World) -> None:
     held = begin(world)
 
-    claims.append_log(step_id=held.step_id, fence=held.fence, offset=0, text=b"one\n")
-    claims.append_log(step_id=held.step_id, fence=held.fence, offset=0, text=b"one\ntwo\n")
+    claims.append_log(claims.held(step_id=held.step_id, fence=held.fence), offset=0, text=b"one\n")
+    claims.append_log(claims.held(step_id=held.step_id, fence=held.fence), offset=0, text=b"one\ntwo\n")
     world.finish(held)
 
     step = Step.objects.get(pk=held.step_id)
@@ -541,7 +541,7 @@ def test_a_run_that_has_succeeded_leaves_its_results_and_its_logs(
     held = begin(world, kind=RunKind.INPUTS)
     orphan = f"{claims.attempt_prefix(claims.held(step_id=held.step_id, fence=held.fence))}/of-a-refused-attempt"
     storage().write(orphan, [b"x"])
-    claims.append_log(step_id=held.step_id, fence=held.fence, offset=0, text=b"line")
+    claims.append_log(claims.held(step_id=held.step_id, fence=held.fence), offset=0, text=b"line")
     world.finish(held)
 
     with django_capture_on_commit_callbacks(execute=True):

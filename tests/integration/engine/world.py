@@ -180,7 +180,8 @@ class World:
         """Commit a step with all its outputs, but for one where that is said; say whether the engine took it."""
         try:
             outputs = {label: _output(held, label) for label in held.writes if label != without}
-            commit(step_id=held.step_id, fence=held.fence, outputs=outputs, facts={}, resources=None, now=self.now)
+            step = claims.load(held.step_id, fence=held.fence)
+            commit(step=step, outputs=outputs, facts={}, resources=None, now=self.now)
         except StepRefused:
             return False
         return True

@@ -96,15 +96,14 @@ def heartbeat(
     return "cancel" if cancelled else "lost"
 
 
-def append_log(*, step_id: int, fence: int, offset: int, text: bytes) -> int:
-    """Keep a piece of the attempt's log; return the number of bytes kept so far.
+def append_log(step: Step, *, offset: int, text: bytes) -> int:
+    """Keep a piece of the log of an attempt that is held; return the number of bytes kept so far.
 
     A piece that came before is not kept twice; the worker goes on from the size in the answer.
 
     Raises:
         StepRefused: the step is no longer the worker's.
     """
-    step = held(step_id=step_id, fence=fence)
     prefix = attempt_prefix(step)
     known = _logged(step.log_parts)
     if offset > known:
@@ -114,13 +113,12 @@ def append_log(*, step_id: int, fence: int, offset: int, text: bytes) -> int:
         return known
     key = f"{prefix}/{LOG_PART.format(known)}"
     storage().write(key, [fresh])
-    changed = Step.objects.filter(pk=step_id, fence=fence, state=StepState.RUNNING).update(
-        log_parts=[*step.log_parts, key]
-    )
-    if not changed:
+    parts = [*step.log_parts, key]
+    if not Step.objects.filter(pk=step.pk, fence=step.fence, state=StepState.RUNNING).update(log_parts=parts):
         storage().delete(key)
         message = f"'{step.slug}' is no longer this worker's."
         raise StepRefused(message)
+    step.log_parts = parts
     return known + len(fresh)
 
 

@@ -11,16 +11,15 @@ from qanat.domain import step_state
 from qanat.domain.run_plan import RESULTS
 from qanat.domain.step_state import Event as StepEvent
 from qanat.server.runs import artefacts, doorbell, lifecycle, progress, projection
-from qanat.server.runs.claims import StepRefused, load, locked, require_held
+from qanat.server.runs.claims import StepRefused, locked, require_held
 from qanat.server.runs.models import Run, Step
 from qanat.server.runs.projection import FileRef
 from qanat.server.runs.steps import move, outputs_so_far, release_children
 
 
-def commit(  # noqa: PLR0913 - what a worker has to say at the end of a step
+def commit(
     *,
-    step_id: int,
-    fence: int,
+    step: Step,
     outputs: Mapping[str, FileRef],
     facts: Mapping[str, Any],
     resources: Mapping[str, Any] | None,
@@ -30,16 +29,23 @@ def commit(  # noqa: PLR0913 - what a worker has to say at the end of a step
 
     Committing again what was committed changes nothing and is no error: the first answer may have been lost.
 
+    Args:
+        step: as loaded under the fence of the claim; its log as it is by now.
+        outputs: files by label.
+        facts: for later steps and the owner.
+        resources: what the attempt has used.
+        now: the database's time.
+
     Raises:
         StepRefused: the fence is stale or the run has ended; the outputs are to be discarded.
     """
-    step = load(step_id, fence=fence)
     if step.state == StepState.SUCCEEDED:
         return
+    fence = step.fence
     require_held(step, fence=fence)
     log = artefacts.join_log(step)
     with transaction.atomic():
-        run, step = locked(step_id)
+        run, step = locked(step.pk)
         require_held(step, fence=fence)
         result = {"outputs": {label: ref.as_json() for label, ref in outputs.items()}, "facts": dict(facts)}
         if run.state != RunState.ACTIVE or not move(

@@ -46,14 +46,14 @@ def done(*, token: object, result: object, worker: str, lease: timedelta, now: d
             _fail(step, message=str(refused), now=now)
             return True
         if answer.log is not None:
-            _running(step).update(log_parts=[answer.log.key])
+            step.log_parts = [answer.log.key]
+            _running(step).update(log_parts=step.log_parts)
         if answer.failed:
             message = "The model's worker reports that it failed: see its log."
             _fail(step, message=message, answer=answer, now=now)
         else:
             commit(
-                step_id=step.pk,
-                fence=step.fence,
+                step=step,
                 outputs=answer.outputs,
                 facts=answer.facts,
                 resources=_with_originals(step, answer.originals),
