@@ -25,7 +25,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
@@ -204,12 +204,13 @@ def ask(connection: http.client.HTTPConnection, question: Question, headers: Hea
 
 
 def cpu(processes: list[psutil.Process]) -> float:
-    """Return the processor time of processes, and of children that have ended."""
-    return sum(
-        times.user + times.system + (times.children_user + times.children_system if number == 0 else 0)
-        for number, process in enumerate(processes)
-        for times in [process.cpu_times()]
-    )
+    """Return the processor time of processes, and of children of the first that have ended."""
+    total = 0.0
+    for number, process in enumerate(processes):
+        with suppress(psutil.NoSuchProcess):  # it has ended since it was listed
+            times = process.cpu_times()
+            total += times.user + times.system + (times.children_user + times.children_system if number == 0 else 0)
+    return total
 
 
 def p95(values: list[float]) -> float:

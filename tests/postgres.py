@@ -23,11 +23,12 @@ def binaries() -> Path | None:
 
 
 @contextmanager
-def server(*, durable: bool = False, address: str = "", subnet: str = "") -> Iterator[str]:
+def server(*, durable: bool = False, statistics: bool = False, address: str = "", subnet: str = "") -> Iterator[str]:
     """Run a server and yield the URL of an empty database on it; it keeps nothing.
 
-    Where ``durable``, it writes as a real one does: a commit waits for the disk. With an address it listens there, for
-    whoever comes from the subnet, on a port of its own; else on a socket.
+    Where ``durable``, it writes as a real one does: a commit waits for the disk. With ``statistics`` it can count
+    statements (``pg_stat_statements``). With an address it listens there, for whoever comes from the subnet, on a port
+    of its own; else on a socket.
     """
     folder = binaries()
     assert folder is not None
@@ -50,6 +51,8 @@ def server(*, durable: bool = False, address: str = "", subnet: str = "") -> Ite
             url = f"postgresql://qanat@{address}:{port}/postgres"
             with (data / "pg_hba.conf").open("a") as rules:
                 rules.write(f"host all all {subnet} trust\n")
+        if statistics:
+            options += " -c shared_preload_libraries=pg_stat_statements"
         log = root / "log"
         start = [str(folder / "pg_ctl"), "-D", str(data), "-w", "-o", options, "-l", str(log)]
         _run([*prefix, *start, "start"], cwd=root)

@@ -31,7 +31,7 @@ def left(run: Run) -> set[str]:
 
 
 def log(held: Held) -> None:
-    claims.append_log(step_id=held.step_id, fence=held.fence, offset=0, text=b"a line")
+    claims.append_log(claims.held(step_id=held.step_id, fence=held.fence), offset=0, text=b"a line")
 
 
 def failed_run(world: World) -> Run:

@@ -7,13 +7,14 @@ from contextlib import AbstractContextManager
 import pytest
 from django.conf import settings
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from qanat.contract import tasks
 from qanat.contract.statuses import AnalysisStatus, FailureClass, RunKind, RunMode, StepState
 from qanat.domain.retries import WORKERS_KILLED
 from qanat.server.files.models import StoredFile
 from qanat.server.files.storage import storage
-from qanat.server.runs import cancellation, claims, doorbell, housekeeping
+from qanat.server.runs import cancellation, claims, dispatch, doorbell, housekeeping
 from qanat.server.runs.claims import StepRefused
 from qanat.server.runs.models import Event, Run, Step, StepEdge, Worker, analysis, portfolio
 from qanat.server.runs.submission import RunActive
@@ -94,6 +95,37 @@ def test_a_doorbell_heard_twice_gives_the_step_to_one_worker(world: World) -> No
 
     assert first is not None
     assert second is None
+
+
+def test_a_step_that_changes_while_it_is_claimed_is_not_given_away(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.submit(1)
+    world.control()
+    step = Step.objects.get(pk=world.messages[0].step_id)
+
+    def digest_while_it_changes(step: Step, *, inputs: object) -> str:
+        Step.objects.filter(pk=step.pk).update(state=StepState.READY)
+        return ""
+
+    monkeypatch.setattr(claims, "digest_of", digest_while_it_changes)
+
+    with pytest.raises(StepRefused, match="rings again"):
+        claims.claim(step_id=step.pk, fence=step.fence, worker="w1", lease=LEASE, now=world.now)
+
+
+def test_a_look_asks_no_more_of_the_database_when_more_runs_are_queued(world: World) -> None:
+    asked = []
+    for analysis_ids in (range(1, 3), range(3, 40)):
+        for analysis_id in analysis_ids:
+            world.submit(analysis_id)
+        world.control()
+        with CaptureQueriesContext(connection) as queries:
+            dispatch.dispatch(now=world.now)
+        asked.append(len(queries))
+
+    assert not Run.objects.filter(state="submitted").exists()
+    assert asked[0] == asked[1]
 
 
 def test_a_claim_repeated_by_the_same_worker_is_answered_again(world: World) -> None:
@@ -403,8 +435,8 @@ def test_a_new_worker_makes_unheard_doorbells_ring_at_once(world: World) -> None
 def test_logs_come_in_pieces_and_none_is_kept_twice(world: World) -> None:
     held = begin(world)
 
-    claims.append_log(step_id=held.step_id, fence=held.fence, offset=0, text=b"one\n")
-    claims.append_log(step_id=held.step_id, fence=held.fence, offset=0, text=b"one\ntwo\n")
+    claims.append_log(claims.held(step_id=held.step_id, fence=held.fence), offset=0, text=b"one\n")
+    claims.append_log(claims.held(step_id=held.step_id, fence=held.fence), offset=0, text=b"one\ntwo\n")
     world.finish(held)
 
     step = Step.objects.get(pk=held.step_id)
@@ -509,7 +541,7 @@ def test_a_run_that_has_succeeded_leaves_its_results_and_its_logs(
     held = begin(world, kind=RunKind.INPUTS)
     orphan = f"{claims.attempt_prefix(claims.held(step_id=held.step_id, fence=held.fence))}/of-a-refused-attempt"
     storage().write(orphan, [b"x"])
-    claims.append_log(step_id=held.step_id, fence=held.fence, offset=0, text=b"line")
+    claims.append_log(claims.held(step_id=held.step_id, fence=held.fence), offset=0, text=b"line")
     world.finish(held)
 
     with django_capture_on_commit_callbacks(execute=True):

@@ -14,7 +14,7 @@ from qanat.domain.analysis_status import Event
 from qanat.domain.chunking import ChunkingOptions
 from qanat.server.files.models import StoredFile
 from qanat.server.files.storage import storage
-from qanat.server.runs import cancellation, claims, dispatch, planning, reaping, recording, submission
+from qanat.server.runs import cancellation, claims, controller, reaping, recording, submission
 from qanat.server.runs.claims import StepRefused
 from qanat.server.runs.commit import commit
 from qanat.server.runs.failure import AttemptFailed, fail
@@ -155,8 +155,7 @@ class World:
 
     def control(self) -> None:
         """Let a task controller look."""
-        planning.plan_submitted(now=self.now)
-        dispatch.dispatch(now=self.now)
+        controller.control(now=lambda: self.now)
 
     def reap(self) -> int:
         """Let the worker monitor look for leases that ran out."""
@@ -181,7 +180,8 @@ class World:
         """Commit a step with all its outputs, but for one where that is said; say whether the engine took it."""
         try:
             outputs = {label: _output(held, label) for label in held.writes if label != without}
-            commit(step_id=held.step_id, fence=held.fence, outputs=outputs, facts={}, resources=None, now=self.now)
+            step = claims.load(held.step_id, fence=held.fence)
+            commit(step=step, outputs=outputs, facts={}, resources=None, now=self.now)
         except StepRefused:
             return False
         return True

@@ -3,8 +3,9 @@
 import os
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, task_prerun
 from django.conf import settings
+from django.db import close_old_connections
 
 from qanat import logs
 from qanat.amqp import CONNECTIONS, transport_options
@@ -30,9 +31,18 @@ app.conf.update(
     worker_enable_remote_control=False,
     worker_send_task_events=False,
     enable_utc=True,
+    # How many tasks a connection to the database is kept for: `keep_connection` does it better. Celery would open one
+    # for each, which takes PostgreSQL longer than what most of our tasks ask of it.
+    CELERY_DB_REUSE_MAX=2**62,
 )
 app.set_default()
 setup_logging.connect(logs.leave_as_it_is, weak=False)
 app.autodiscover_tasks(
     ["qanat.server.runs", "qanat.server.runs.stock", "qanat.server.risk_models", "qanat.server.queues"]
 )
+
+
+@task_prerun.connect
+def keep_connection(**_: object) -> None:
+    """Keep the thread's connection to the database for as long as requests keep theirs, if it is still good."""
+    close_old_connections()

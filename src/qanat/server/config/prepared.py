@@ -6,14 +6,15 @@ still the ORM's, and so the same on all databases.
 
 from collections.abc import Callable, Collection
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 HOLE: Final = -1_234_567_891
 """Stands for the id while the SQL is written; no row has it."""
 Row = tuple[Any, ...]
+AnyModel = TypeVar("AnyModel", bound=Model)
 
 
 FEW: Final = 500
@@ -51,3 +52,22 @@ class Prepared:
     @cached_property
     def _written(self) -> tuple[str, tuple[Any, ...]]:
         return self._query([HOLE]).query.sql_with_params()
+
+
+class PreparedRows(Generic[AnyModel]):
+    """Reads whole rows of a table, as the ORM's objects, of what belongs to one id."""
+
+    def __init__(self, query: Callable[[int], QuerySet[AnyModel, AnyModel]]) -> None:
+        """Ask ``query(id)``."""
+        self._query = query
+
+    def __call__(self, of: int) -> list[AnyModel]:
+        """Return the rows."""
+        model, sql, parameters = self._written
+        filled = [of if parameter == HOLE else parameter for parameter in parameters]
+        return list(model._default_manager.raw(sql, filled))  # noqa: SLF001 - Django's documented name
+
+    @cached_property
+    def _written(self) -> tuple[type[AnyModel], str, tuple[Any, ...]]:
+        query = self._query(HOLE)
+        return query.model, *query.query.sql_with_params()

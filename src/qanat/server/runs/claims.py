@@ -15,9 +15,9 @@ from qanat.domain.step_state import Event as StepEvent
 from qanat.server.files.storage import storage
 from qanat.server.runs import doorbell, progress, projection
 from qanat.server.runs.log_context import about_step
-from qanat.server.runs.models import Step, Worker
+from qanat.server.runs.models import Run, Step, Worker
 from qanat.server.runs.projection import FileRef
-from qanat.server.runs.steps import digest_of, inputs_of, lock_run, move, outputs_so_far
+from qanat.server.runs.steps import digest_of, find, inputs_of, lock_run_of, move, outputs_so_far
 
 LOG_PART = "log-{:012d}.txt"
 """A piece of a log, named by where it begins."""
@@ -45,20 +45,17 @@ def claim(*, step_id: int, fence: int, worker: str, lease: timedelta, now: datet
         StepRefused: somebody else has it, the fence is old, or the run has ended.
     """
     with transaction.atomic():
-        step = _load(step_id)
-        run = lock_run(step.run_id)
-        step = _load(step_id)
+        run, step = locked(step_id)
         if step.fence != fence or run.state != RunState.ACTIVE:
             message = f"'{step.slug}' is {step.state} with fence {step.fence}; this doorbell is stale."
             raise StepRefused(message)
-        step.run = run
         inputs = inputs_of(step, produced=outputs_so_far(run, before_position=step.position))
         if step.state == StepState.RUNNING and step.worker == worker:
             return Claimed(step=step, inputs=inputs)
         if step.state not in step_state.CLAIMABLE:
             message = f"'{step.slug}' is {step.state}: another worker was first."
             raise StepRefused(message)
-        move(
+        if not move(
             step=step,
             event=StepEvent.CLAIMED,
             now=now,
@@ -71,7 +68,9 @@ def claim(*, step_id: int, fence: int, worker: str, lease: timedelta, now: datet
             log_parts=[],
             digest=digest_of(step, inputs=inputs),
             started_at=step.started_at or now,
-        )
+        ):
+            message = f"'{step.slug}' has changed meanwhile: its doorbell rings again."
+            raise StepRefused(message)
         if step.phase not in run.plan.get("begun", ()):
             run.plan = {**run.plan, "begun": [*run.plan.get("begun", ()), step.phase]}
             run.started = run.started or now
@@ -100,15 +99,14 @@ def heartbeat(
 
 
 @about_step
-def append_log(*, step_id: int, fence: int, offset: int, text: bytes) -> int:
-    """Keep a piece of the attempt's log; return the number of bytes kept so far.
+def append_log(step: Step, *, offset: int, text: bytes) -> int:
+    """Keep a piece of the log of an attempt that is held; return the number of bytes kept so far.
 
     A piece that came before is not kept twice; the worker goes on from the size in the answer.
 
     Raises:
         StepRefused: the step is no longer the worker's.
     """
-    step = held(step_id=step_id, fence=fence)
     prefix = attempt_prefix(step)
     known = _logged(step.log_parts)
     if offset > known:
@@ -118,13 +116,12 @@ def append_log(*, step_id: int, fence: int, offset: int, text: bytes) -> int:
         return known
     key = f"{prefix}/{LOG_PART.format(known)}"
     storage().write(key, [fresh])
-    changed = Step.objects.filter(pk=step_id, fence=fence, state=StepState.RUNNING).update(
-        log_parts=[*step.log_parts, key]
-    )
-    if not changed:
+    parts = [*step.log_parts, key]
+    if not Step.objects.filter(pk=step.pk, fence=step.fence, state=StepState.RUNNING).update(log_parts=parts):
         storage().delete(key)
         message = f"'{step.slug}' is no longer this worker's."
         raise StepRefused(message)
+    step.log_parts = parts
     return known + len(fresh)
 
 
@@ -143,9 +140,8 @@ def hand_back(*, step_id: int, fence: int, now: datetime) -> None:
         StepRefused: the step is no longer the worker's.
     """
     with transaction.atomic():
-        step = held(step_id=step_id, fence=fence)
-        lock_run(step.run_id)
-        step = held(step_id=step_id, fence=fence)
+        _, step = locked(step_id)
+        require_held(step, fence=fence)
         move(
             step=step,
             event=StepEvent.HANDED_BACK,
@@ -185,13 +181,34 @@ def held(*, step_id: int, fence: int) -> Step:
     Raises:
         StepRefused: it is not.
     """
-    step = Step.objects.select_related("run").filter(pk=step_id, fence=fence, state=StepState.RUNNING).first()
-    if step is None:
+    step = _load(step_id)
+    require_held(step, fence=fence)
+    return step
+
+
+def require_held(step: Step, *, fence: int) -> None:
+    """Refuse where a step as loaded does not run under this fence.
+
+    Raises:
+        StepRefused: it does not.
+    """
+    if step.fence != fence or step.state != StepState.RUNNING:
         message = (
-            f"Step {step_id} is not running under fence {fence}: it was cancelled, finished or given to another worker."
+            f"Step {step.pk} is not running under fence {fence}: it was cancelled, finished or given to another worker."
         )
         raise StepRefused(message)
-    return step
+
+
+def locked(step_id: int) -> tuple[Run, Step]:
+    """Hold the row of a step's run, and load both.
+
+    Raises:
+        StepRefused: there is no such step.
+    """
+    found = lock_run_of(step_id)
+    if found is None:
+        raise _gone(step_id)
+    return found
 
 
 def load(step_id: int, *, fence: int) -> Step:
@@ -224,8 +241,11 @@ def run_of_prefix(key: str) -> int | None:
 
 
 def _load(step_id: int) -> Step:
-    try:
-        return Step.objects.get(pk=step_id)
-    except Step.DoesNotExist:
-        message = f"There is no step {step_id}: its analysis was deleted."
-        raise StepRefused(message) from None
+    step = find(step_id)
+    if step is None:
+        raise _gone(step_id)
+    return step
+
+
+def _gone(step_id: int) -> StepRefused:
+    return StepRefused(f"There is no step {step_id}: its analysis was deleted.")

@@ -12,18 +12,17 @@ from qanat.domain.run_plan import RESULTS
 from qanat.domain.step_state import Event as StepEvent
 from qanat.server.counting import counters
 from qanat.server.runs import artefacts, doorbell, lifecycle, progress, projection
-from qanat.server.runs.claims import StepRefused, held
+from qanat.server.runs.claims import StepRefused, locked, require_held
 from qanat.server.runs.log_context import about_step
 from qanat.server.runs.models import Run, Step
 from qanat.server.runs.projection import FileRef
-from qanat.server.runs.steps import lock_run, move, outputs_so_far, release_children
+from qanat.server.runs.steps import move, outputs_so_far, release_children
 
 
 @about_step
-def commit(  # noqa: PLR0913 - what a worker has to say at the end of a step
+def commit(
     *,
-    step_id: int,
-    fence: int,
+    step: Step,
     outputs: Mapping[str, FileRef],
     facts: Mapping[str, Any],
     resources: Mapping[str, Any] | None,
@@ -33,16 +32,24 @@ def commit(  # noqa: PLR0913 - what a worker has to say at the end of a step
 
     Committing again what was committed changes nothing and is no error: the first answer may have been lost.
 
+    Args:
+        step: as loaded under the fence of the claim; its log as it is by now.
+        outputs: files by label.
+        facts: for later steps and the owner.
+        resources: what the attempt has used.
+        now: the database's time.
+
     Raises:
         StepRefused: the fence is stale or the run has ended; the outputs are to be discarded.
     """
-    if Step.objects.filter(pk=step_id, fence=fence, state=StepState.SUCCEEDED).exists():
+    if step.state == StepState.SUCCEEDED:
         return
-    log = artefacts.join_log(held(step_id=step_id, fence=fence))
+    fence = step.fence
+    require_held(step, fence=fence)
+    log = artefacts.join_log(step)
     with transaction.atomic():
-        step = held(step_id=step_id, fence=fence)
-        run = lock_run(step.run_id)
-        step = held(step_id=step_id, fence=fence)
+        run, step = locked(step.pk)
+        require_held(step, fence=fence)
         result = {"outputs": {label: ref.as_json() for label, ref in outputs.items()}, "facts": dict(facts)}
         if run.state != RunState.ACTIVE or not move(
             step=step,
@@ -59,8 +66,8 @@ def commit(  # noqa: PLR0913 - what a worker has to say at the end of a step
             progress.show(step, now=now)
         if step.server_side:
             _publish(run, step, extra=outputs, now=now)
-        release_children(parents=[step], now=now)
-        if not run.steps.filter(state__in=step_state.UNFINISHED).exists():
+        others_follow = release_children(parents=[step], now=now)
+        if not others_follow and not run.steps.filter(state__in=step_state.UNFINISHED).exists():
             lifecycle.succeed(run, now=now)
         doorbell.wake_controller()
     counters.COMMITTED.labels(step.queue).inc()

@@ -8,14 +8,13 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import Error as DatabaseError
 from django.db import close_old_connections, connection
 
-from qanat.server.runs import clock
+from qanat.server.runs import clock, planning
 from qanat.server.runs.dispatch import dispatch
-from qanat.server.runs.planning import plan_submitted
 from qanat.server.runs.reaping import reap
 from qanat.server.runs.stock.roll_call import call_roll
 
@@ -23,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 ROLL_CALLS_PER_LEASE = 8
 """How many a stock worker may miss."""
+DISPATCH_REST_SECONDS = 0.02
+"""Next to nothing for a step; but steps that end by the hundred a second cost fifty looks, not a hundred."""
 
 
 @dataclass
@@ -32,6 +33,8 @@ class Loop:
     name: str
     look: Callable[[], object]
     interval: float
+    rest: float = 0.0
+    """Seconds between two looks, at least: whoever is woken again and again sees more at once."""
     woken: threading.Event = field(default_factory=threading.Event)
     stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -47,6 +50,7 @@ class Loop:
                 connection.close()
             except Exception:  # the outermost loop: one bad row must not stop all runs
                 logger.exception("%s: this round failed; the next is in %s s", self.name, self.interval)
+            self.stopping.wait(self.rest)
             self.woken.wait(self.interval)
         connection.close()
 
@@ -71,15 +75,18 @@ def wake() -> None:
         loop.woken.set()
 
 
-def control() -> None:
-    """Do one round of the task controller: plan what was submitted, ring for what is ready."""
-    plan_submitted(now=clock.now())
-    dispatch(now=clock.now())
+def control(*, now: Callable[[], datetime] = clock.now) -> None:
+    """Do one round of the task controller: plan what was submitted, a few runs at a time, ring for what is ready."""
+    postponed: set[int] = set()
+    while runs := planning.submitted(but=postponed):
+        postponed |= planning.plan_all(runs, now=now())
+        dispatch(now=now())
+    dispatch(now=now())
 
 
 def start_controller(*, interval: float) -> Loop:
     """Start the task controller's loop in this process."""
-    loop = Loop(name="task controller", look=control, interval=interval)
+    loop = Loop(name="task controller", look=control, interval=interval, rest=DISPATCH_REST_SECONDS)
     _controllers.append(loop)
     loop.start()
     return loop

@@ -15,11 +15,11 @@ from qanat.domain.run_plan import RESULTS, TRACEBACK
 from qanat.domain.step_state import Event as StepEvent
 from qanat.server.counting import counters
 from qanat.server.runs import artefacts, doorbell, lifecycle, projection
-from qanat.server.runs.claims import StepRefused, held
+from qanat.server.runs.claims import StepRefused, held, locked, require_held
 from qanat.server.runs.log_context import about_step
 from qanat.server.runs.models import Run, Step
 from qanat.server.runs.projection import FileRef
-from qanat.server.runs.steps import lock_run, move
+from qanat.server.runs.steps import move
 
 logger = logging.getLogger(__name__)
 
@@ -72,9 +72,8 @@ def fail(*, step_id: int, fence: int, attempt: AttemptFailed, now: datetime) -> 
     step = held(step_id=step_id, fence=fence)
     saved = artefacts.save_failure(step, report=attempt.as_text())
     with transaction.atomic():
-        step = held(step_id=step_id, fence=fence)
-        run = lock_run(step.run_id)
-        step = held(step_id=step_id, fence=fence)
+        run, step = locked(step_id)
+        require_held(step, fence=fence)
         if run.state != RunState.ACTIVE:
             message = f"The run of '{step.slug}' has ended: it is {run.state}."
             raise StepRefused(message)

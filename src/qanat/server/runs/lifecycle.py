@@ -34,7 +34,8 @@ def end(run: Run, *, to: RunState, now: datetime, detail: Mapping[str, Any] | No
     """
     out = run.steps.filter(state__in=(StepState.SENT, StepState.RUNNING), queue__in=StockQueue.objects.values("name"))
     doorbell.revoke_after_commit(list(out.values_list("celery_id", flat=True)))
-    for step in run.steps.filter(state__in=step_state.UNFINISHED):
+    # Held, for a step must not be marked as sent between being looked at and being cancelled.
+    for step in run.steps.select_for_update(no_key=True).filter(state__in=step_state.UNFINISHED):
         move(step=step, event=StepEvent.CANCELLED, now=now, lease_until=None)
     record(run, to=to, now=now, detail=detail, finished=now, **changes)
 

@@ -22,11 +22,13 @@ INTERESTING: Final = frozenset({Event.CLAIMED, Event.COMMITTED, Event.FAILED, Ev
 
 
 def about_step(verb: Callable[P, R]) -> Callable[P, R]:
-    """Have all that a verb of the engine logs be about the step and the fence that it is given by name."""
+    """Have all that a verb of the engine logs be about its step: one that it is given, or id and fence by name."""
 
     @functools.wraps(verb)
     def call(*given: P.args, **named: P.kwargs) -> R:
-        with logs.about(step=named.get("step_id"), attempt=named.get("fence")):
+        step = next((value for value in (*given, *named.values()) if isinstance(value, Step)), None)
+        number, fence = (step.pk, step.fence) if step else (named.get("step_id"), named.get("fence"))
+        with logs.about(step=number, attempt=fence):
             return verb(*given, **named)
 
     return call

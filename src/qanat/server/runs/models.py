@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from qanat.contract.statuses import OwnerKind, Phase, RunKind, RunMode, RunState, StepState
 from qanat.domain.run_plan import ONE_OF_EACH_KIND
+from qanat.domain.step_state import UNFINISHED
 
 ACTIVE_RUN_STATES = (RunState.SUBMITTED, RunState.ACTIVE)
 
@@ -123,7 +124,8 @@ class Run(models.Model):
 class Step(models.Model):
     """One sub-task of a run, sent as one Celery message; clients see it as an analysis-task-status."""
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="steps")
+    # The constraint below has an index that begins with it.
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="steps", db_index=False)
     position = models.PositiveIntegerField()
     """Order in which clients see the steps; parents come before their children."""
     slug = models.CharField(max_length=255)
@@ -132,6 +134,8 @@ class Step(models.Model):
     phase = models.CharField(max_length=16, choices=_choices(Phase))
     queue = models.CharField(max_length=255)
     server_side = models.BooleanField(default=False)
+    priority = models.PositiveSmallIntegerField(default=4)
+    """The run's, which never changes: an index has ready steps in the order in which they are rung for."""
     index = models.PositiveIntegerField(default=0)
     count = models.PositiveIntegerField(default=1)
     reads: "models.JSONField[list[str], list[str]]" = models.JSONField(default=list)
@@ -177,9 +181,15 @@ class Step(models.Model):
 
         ordering: ClassVar = ["run_id", "position"]
         constraints: ClassVar = [models.UniqueConstraint(fields=["run", "slug"], name="one_step_per_slug")]
+        # Only of what is to be done: steps that are done are many more, and nobody looks for them by their state.
         indexes: ClassVar = [
-            models.Index(fields=["state", "queue"], name="step_by_state_and_queue"),
-            models.Index(fields=["state", "lease_until"], name="step_by_lease"),
+            models.Index(
+                fields=["queue", "-priority", "run", "position"],
+                condition=Q(state=StepState.READY),
+                name="step_by_urgency",
+            ),
+            models.Index(fields=["state", "queue"], condition=Q(state__in=UNFINISHED), name="step_unfinished"),
+            models.Index(fields=["lease_until"], condition=Q(state=StepState.RUNNING), name="step_by_lease"),
         ]
 
     def __str__(self) -> str:
@@ -190,7 +200,8 @@ class Step(models.Model):
 class StepEdge(models.Model):
     """``child`` waits for ``parent``."""
 
-    parent = models.ForeignKey(Step, on_delete=models.CASCADE, related_name="child_edges")
+    # As with a step's run.
+    parent = models.ForeignKey(Step, on_delete=models.CASCADE, related_name="child_edges", db_index=False)
     child = models.ForeignKey(Step, on_delete=models.CASCADE, related_name="parent_edges")
 
     class Meta:

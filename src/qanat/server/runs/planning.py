@@ -7,7 +7,9 @@ already.
 
 import logging
 import uuid
+from collections.abc import Collection, Iterable
 from datetime import datetime
+from typing import Final
 
 from django.db import DatabaseError, transaction
 from django.db.models import Max
@@ -20,35 +22,44 @@ from qanat.domain.chunking import ChunkingOptions, Strategy
 from qanat.domain.run_plan import PlannedStep
 from qanat.domain.step_state import Event as StepEvent
 from qanat.server.files.storage import storage
-from qanat.server.runs import canvas, doorbell, lifecycle, projection
+from qanat.server.runs import canvas, lifecycle, projection
 from qanat.server.runs.models import Run, Step, StepEdge, StockQueue
 from qanat.server.runs.steps import digest_of, inputs_of, lock_run, move, outputs_of, release_children
 from qanat.storage.port import StorageError
 
 logger = logging.getLogger(__name__)
 
+IN_A_ROW: Final = 20
+"""Runs that are planned before steps that are ready get their turn, and runs that are more urgent."""
 
-def plan_submitted(*, now: datetime) -> int:
-    """Plan every run that waits for it, the most urgent first; return how many there were."""
-    waiting = Run.objects.filter(state=RunState.SUBMITTED).order_by("-priority", "id").values_list("pk", flat=True)
-    planned = 0
-    for run_id in list(waiting):
+
+def submitted(*, but: Collection[int]) -> list[int]:
+    """Return the runs that wait to be planned, the most urgent first, no more than are planned in a row."""
+    waiting = Run.objects.filter(state=RunState.SUBMITTED).exclude(pk__in=but)
+    return list(waiting.order_by("-priority", "id").values_list("pk", flat=True)[:IN_A_ROW])
+
+
+def plan_all(run_ids: Iterable[int], *, now: datetime) -> set[int]:
+    """Plan runs; return those that must wait longer."""
+    postponed = set()
+    for run_id in run_ids:
         with logs.about(run=run_id):
-            planned += _plan_or_give_up(run_id=run_id, now=now)
-    return planned
+            try:
+                _plan_or_give_up(run_id=run_id, now=now)
+            except StorageError as error:
+                logger.warning("Run %s waits to be planned: %s", run_id, error)
+                postponed.add(run_id)
+    return postponed
 
 
-def _plan_or_give_up(*, run_id: int, now: datetime) -> bool:
+def _plan_or_give_up(*, run_id: int, now: datetime) -> None:
     try:
-        return plan_run(run_id=run_id, now=now)
-    except DatabaseError:
+        plan_run(run_id=run_id, now=now)
+    except (DatabaseError, StorageError):
         raise
-    except StorageError as error:
-        logger.warning("Run %s waits to be planned: %s", run_id, error)
     except Exception as error:  # an outermost loop: no run may keep the others from being planned
         logger.exception("Run %s cannot be planned", run_id)
         _give_up(run_id=run_id, error=error, now=now)
-    return False
 
 
 def _give_up(*, run_id: int, error: Exception, now: datetime) -> None:
@@ -101,7 +112,6 @@ def plan_run(*, run_id: int, now: datetime) -> bool:
             if step.parents_left == 0:
                 move(step=step, event=StepEvent.PARENTS_DONE, now=now, queued_at=now)
         reused = _reuse(run, now=now)
-        doorbell.wake_controller()
     logger.info("Planned %s: %d steps, %d reused", run, len(steps), reused)
     return True
 
@@ -134,6 +144,7 @@ def _row(run: Run, planned: PlannedStep, *, position: int, queue: str, now: date
         phase=planned.phase,
         queue=queue,
         server_side=planned.server_side,
+        priority=run.priority,
         index=planned.index,
         count=planned.count,
         reads=list(planned.reads),

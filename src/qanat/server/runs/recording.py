@@ -28,7 +28,7 @@ def record(*, step_id: int, fence: int, recorder: str, now: datetime) -> bool:
         outputs = {}
         if step.run.mode == RunMode.V2:
             outputs[TRACEBACK[phase]] = artefacts.write_phase_log(step.run, phase=phase, prefix=attempt_prefix(step))
-        commit(step_id=step_id, fence=fence, outputs=outputs, facts={}, resources=None, now=now)
+        commit(step=step, outputs=outputs, facts={}, resources=None, now=now)
     except StepRefused as refusal:
         logger.debug("Not recorded: %s", refusal)
         return False

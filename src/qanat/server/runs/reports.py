@@ -11,9 +11,8 @@ from django.db import transaction
 from qanat.contract.statuses import Phase, RunState, StepState
 from qanat.domain.chunking import share_of_events
 from qanat.server.runs import progress
-from qanat.server.runs.claims import StepRefused, held
+from qanat.server.runs.claims import StepRefused, locked, require_held
 from qanat.server.runs.models import Owner, Run, Step
-from qanat.server.runs.steps import lock_run
 
 
 class NotRunning(Exception):
@@ -34,13 +33,12 @@ def of_step(*, step_id: int, fence: int, total: int | None, done: int | None, no
         StepRefused: the step does not run under this fence.
     """
     with transaction.atomic():
-        run = lock_run(held(step_id=step_id, fence=fence).run_id)
-        step = held(step_id=step_id, fence=fence)
+        run, step = locked(step_id)
+        require_held(step, fence=fence)
         if run.state != RunState.ACTIVE or step.phase != Phase.LOSSES:
             message = f"'{step.slug}' has no events to be done: its run is {run.state}."
             raise StepRefused(message)
         share = None if total is None else share_of_events(total, index=step.index, count=step.count)
-        step.run = run
         _note(step, step.slug, total=share, done=done, now=now)
 
 

@@ -2,13 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+
+from django.db import transaction
 
 from qanat.contract.statuses import StepState
 from qanat.domain import step_state
 from qanat.domain.step_state import Event as StepEvent
+from qanat.server.config.prepared import PreparedRows
 from qanat.server.runs import log_context
 from qanat.server.runs.models import Event, Run, Step
 from qanat.server.runs.projection import FileRef
@@ -39,7 +42,42 @@ def move(
     log_context.tell_after_commit(step, event)
     for column, value in changes.items():
         setattr(step, column, value)
-    Event.objects.create(
+    _event(step, event, now=now, before=before, target=target, fence=fence, detail=detail).save(force_insert=True)
+    return True
+
+
+def move_idle(*, steps: Sequence[Step], event: StepEvent, now: datetime, **changes: object) -> int:
+    """Apply ``event`` to steps that are all in one state, as ``move`` does, in one transaction; return to how many.
+
+    Left out are, besides those that are not as they were loaded, those that somebody else is changing right now: nobody
+    is waited for. ``steps`` are not brought up to date.
+
+    Raises:
+        StepTransitionRefused: the table has no such transition from the state as loaded.
+    """
+    before = StepState(steps[0].state)
+    target = step_state.after(before, event)
+    with transaction.atomic():
+        rows = Step.objects.select_for_update(skip_locked=True).filter(pk__in=[step.pk for step in steps], state=before)
+        fences = dict(rows.order_by().values_list("pk", "fence"))
+        moved = [step for step in steps if fences.get(step.pk) == step.fence]
+        Step.objects.filter(pk__in=[step.pk for step in moved]).update(state=target, **changes)
+        events = [_event(step, event, now=now, before=before, target=target, fence=step.fence) for step in moved]
+        Event.objects.bulk_create(events)
+    return len(moved)
+
+
+def _event(  # noqa: PLR0913 - a row of the table
+    step: Step,
+    event: StepEvent,
+    *,
+    now: datetime,
+    before: StepState,
+    target: StepState,
+    fence: int,
+    detail: Mapping[str, Any] | None = None,
+) -> Event:
+    return Event(
         run_id=step.run_id,
         step_id=step.pk,
         at=now,
@@ -49,14 +87,42 @@ def move(
         fence=fence,
         detail=dict(detail or {}),
     )
-    return True
 
 
 def lock_run(run_id: int) -> Run:
-    """Load a run and hold its row: everything that changes a run or its steps goes one at a time."""
-    run = Run.objects.select_for_update().get(pk=run_id)
+    """Load a run and hold its row: everything that changes a run or its steps goes one at a time.
+
+    Rows that refer to it, such as events, can be written meanwhile.
+    """
+    run = Run.objects.select_for_update(no_key=True).get(pk=run_id)
     log_context.is_about(run)
     return run
+
+
+_by_id = PreparedRows(lambda step_id: Step.objects.filter(pk=step_id).order_by())
+_held = PreparedRows(lambda step_id: Step.objects.select_for_update(no_key=True).filter(pk=step_id).order_by())
+_run_of = PreparedRows(
+    lambda step_id: Run.objects.select_for_update(no_key=True, of=("self",)).filter(steps__pk=step_id).order_by()
+)
+_children = PreparedRows(lambda parent_id: Step.objects.filter(parent_edges__parent=parent_id).order_by("position"))
+
+
+def find(step_id: int) -> Step | None:
+    """Load a step, if there is one."""
+    return next(iter(_by_id(step_id)), None)
+
+
+def lock_run_of(step_id: int) -> tuple[Run, Step] | None:
+    """Hold the rows of a step's run, as ``lock_run`` does, and of the step, and load both; None where there is none.
+
+    The step's too, for ``move_idle`` changes steps without their runs.
+    """
+    for run in _run_of(step_id):
+        log_context.is_about(run)
+        for step in _held(step_id):  # only now: it may have changed while the run was waited for
+            step.run = run
+            return run, step
+    return None
 
 
 def outputs_so_far(run: Run, *, before_position: int) -> dict[str, FileRef]:
@@ -104,15 +170,18 @@ def digest_of(step: Step, *, inputs: Mapping[str, FileRef]) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def release_children(*, parents: Iterable[Step], now: datetime) -> None:
+def release_children(*, parents: Iterable[Step], now: datetime) -> bool:
     """Count ``parents``, which have just succeeded, off their children, and make those ready that wait for nobody.
 
-    The caller holds the run's row, so that the counting cannot interleave.
+    The caller holds the run's row, so that the counting cannot interleave. Return whether there were children.
     """
+    found = False
     for parent in parents:
-        for child in Step.objects.filter(parent_edges__parent=parent).order_by("position"):
+        for child in _children(parent.pk):
+            found = True
             left = child.parents_left - 1
             if left == 0 and child.state == StepState.WAITING:
                 move(step=child, event=StepEvent.PARENTS_DONE, now=now, parents_left=0, queued_at=now)
             else:
                 Step.objects.filter(pk=child.pk).update(parents_left=left)
+    return found

@@ -189,7 +189,8 @@ class Log(StepView):
         except ValueError:
             return Response({"offset": ["A whole number is required."]}, status=status.HTTP_400_BAD_REQUEST)
         text = b"".join(_blocks(cast("IO[bytes]", request.data)))
-        return Response({"size": claims.append_log(step_id=step_id, fence=self.fence, offset=offset, text=text)})
+        step = claims.held(step_id=step_id, fence=self.fence)
+        return Response({"size": claims.append_log(step, offset=offset, text=text)})
 
 
 class Commit(StepView):
@@ -198,10 +199,10 @@ class Commit(StepView):
     def post(self, request: Request, step_id: int) -> Response:
         """Make the outputs facts."""
         body = checked(CommitFields, request.data)
+        step = claims.load(step_id, fence=self.fence)
         commit(
-            step_id=step_id,
-            fence=self.fence,
-            outputs=_outputs(step_id, self.fence, body),
+            step=step,
+            outputs=_outputs(step, body),
             facts=body["result"],
             resources=body.get("resources"),
             now=clock.now(),
@@ -222,7 +223,7 @@ class Fail(StepView):
             exit_code=body["exit_code"],
             signal=body["signal"],
             no_keys=body["no_keys"],
-            outputs=_outputs(step_id, self.fence, body),
+            outputs=_outputs(claims.load(step_id, fence=self.fence), body),
             resources=body.get("resources") or {},
         )
         return Response({"retry": fail(step_id=step_id, fence=self.fence, attempt=attempt, now=clock.now())})
@@ -246,15 +247,14 @@ def _given_up(step: Step, why: str) -> Refused:
     return Refused(message)
 
 
-def _outputs(step_id: int, fence: int, last_word: Mapping[str, Any]) -> dict[str, FileRef]:
+def _outputs(step: Step, last_word: Mapping[str, Any]) -> dict[str, FileRef]:
     """Return the outputs of an attempt that has ended, and keep those and the piece of its log that come only now."""
-    step = claims.load(step_id, fence=fence)
     stored = file_refs(last_word["outputs"], prefix=claims.attempt_prefix(step))
     # A last word may come twice; the second time the step is no longer held, and the engine says so or says nothing.
     if step.state != StepState.RUNNING:
         return stored
     if (log := last_word.get("log")) is not None:
-        claims.append_log(step_id=step_id, fence=fence, offset=log["offset"], text=log["content"])
+        claims.append_log(step, offset=log["offset"], text=log["content"])
     small = {
         output["label"]: _keep(
             partial(storage().write, chunks=[output["content"]]), filename=output["filename"], step=step

@@ -17,7 +17,6 @@ from qanat.server.runs.claims import StepRefused
 from qanat.server.runs.commit import commit
 from qanat.server.runs.failure import AttemptFailed, fail
 from qanat.server.runs.models import Step, StockQueue
-from qanat.server.runs.steps import lock_run
 from qanat.server.runs.stock import results
 from qanat.server.runs.stock.references import ReferenceRefused, take
 from qanat.server.runs.stock.tokens import step_and_fence
@@ -47,14 +46,14 @@ def done(*, token: object, result: object, worker: str, lease: timedelta, now: d
             _fail(step, message=str(refused), now=now)
             return True
         if answer.log is not None:
-            _running(step).update(log_parts=[answer.log.key])
+            step.log_parts = [answer.log.key]
+            _running(step).update(log_parts=step.log_parts)
         if answer.failed:
             message = "The model's worker reports that it failed: see its log."
             _fail(step, message=message, answer=answer, now=now)
         else:
             commit(
-                step_id=step.pk,
-                fence=step.fence,
+                step=step,
                 outputs=answer.outputs,
                 facts=answer.facts,
                 resources=_with_originals(step, answer.originals),
@@ -172,13 +171,12 @@ def _held(token: object, *, worker: str, lease: timedelta, now: datetime) -> Ste
 def _begun(step: Step, *, worker: str, lease: timedelta, now: datetime) -> Step:
     # Messages of one step are read side by side: whichever is first claims it, and the others change nothing here.
     with suppress(StepRefused), transaction.atomic():
-        lock_run(step.run_id)
-        step = claims.load(step.pk, fence=step.fence)
-        if step.state in step_state.CLAIMABLE:
+        _, now_as = claims.locked(step.pk)
+        if now_as.fence == step.fence and now_as.state in step_state.CLAIMABLE:
             claims.claim(step_id=step.pk, fence=step.fence, worker=worker, lease=lease, now=now)
             # What was said of an earlier attempt is forgotten. What stock workers hand on lies where no row tells, so
             # no later run may take it over.
-            kept = {name: told for name, told in step.resources.items() if name == "originals"}
+            kept = {name: told for name, told in now_as.resources.items() if name == "originals"}
             Step.objects.filter(pk=step.pk, fence=step.fence).update(digest="", resources=kept)
     return claims.held(step_id=step.pk, fence=step.fence)
 
@@ -189,9 +187,9 @@ def _locked(step: Step) -> Step:
     Raises:
         StepRefused: it has ended meanwhile.
     """
-    claims.held(step_id=step.pk, fence=step.fence)
-    lock_run(step.run_id)
-    return claims.held(step_id=step.pk, fence=step.fence)
+    _, now_as = claims.locked(step.pk)
+    claims.require_held(now_as, fence=step.fence)
+    return now_as
 
 
 def _running(step: Step) -> Any:  # noqa: ANN401 - a query
