@@ -30,6 +30,8 @@ SYSTEM_USER: Final = "nobody"
 """PostgreSQL refuses to run as root; where root starts it, it runs as this user."""
 START_SECONDS: Final = 90.0
 LOOK_SECONDS: Final = 0.1
+SAFE_PORTS: Final = range(20000, 30000)
+"""Below those that systems give to outgoing connections: a server that is started again finds its port free."""
 
 
 class ServiceFailed(Exception):
@@ -342,15 +344,14 @@ def of_repository() -> dict[str, Service]:
 
 
 def free_ports(number: int) -> list[int]:
-    """Return ports that nobody uses at this moment."""
-    probes = [socket.socket() for _ in range(number)]
-    try:
-        for probe in probes:
-            probe.bind((HOST, 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """Return ports that nobody uses at this moment, and that the system gives to no outgoing connection later."""
+    found: list[int] = []
+    while len(found) < number:
+        port = SAFE_PORTS.start + secrets.randbelow(len(SAFE_PORTS))
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((HOST, port))
+            found += [port] if port not in found else []
+    return found
 
 
 def install(kinds: Sequence[str]) -> bool:

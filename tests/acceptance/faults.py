@@ -27,6 +27,7 @@ LEASE_SECONDS = 4
 LOCATIONS = 60
 ROLES = ("api", "websocket", "monitor", "task-controller", "beat")
 STEP_PROCESS = "run-step"
+ZYGOTE = "qanat zygote"
 
 
 @dataclass
@@ -132,7 +133,7 @@ def kind_of(process: psutil.Process) -> str:  # noqa: PLR0911 - a table
     for role in ROLES:
         if comm == f"qanat {role}"[:15]:
             return role
-    if comm in {STEP_PROCESS, "qanat zygote"}:
+    if comm in {STEP_PROCESS, ZYGOTE}:
         return comm
     if comm in {"gulmc", "fmpy", "evepy", "summarypy", "eltpy", "lecpy", "aalpy", "katpy", "pltpy", "modelpy"}:
         return "tool"
@@ -159,12 +160,17 @@ class Runs:
 
     def start(self) -> int:
         """Start inputs and losses of a new analysis, in two chunks; return its id."""
-        asked = {"name": "faults", "portfolio": self.portfolio, "model": self.model}
+        analysis = self.prepare()
+        self.client.post(f"analyses/{analysis}/generate_and_run/")
+        return analysis
+
+    def prepare(self, *, chunks: int = 2, priority: int = 4) -> int:
+        """Make a new analysis that can be started; return its id."""
+        asked = {"name": "faults", "portfolio": self.portfolio, "model": self.model, "priority": priority}
         analysis = int(self.client.post("analyses/", asked)["id"])
         self.client.post(f"analyses/{analysis}/settings/", self.settings)
-        chunks = {"fixed_lookup_chunks": 2, "fixed_analysis_chunks": 2}
-        self.client.post(f"analyses/{analysis}/chunking_configuration/", chunks)
-        self.client.post(f"analyses/{analysis}/generate_and_run/")
+        cut = {"fixed_lookup_chunks": chunks, "fixed_analysis_chunks": chunks}
+        self.client.post(f"analyses/{analysis}/chunking_configuration/", cut)
         return analysis
 
     def status(self, analysis: int) -> str:

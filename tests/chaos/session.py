@@ -1,0 +1,149 @@
+"""A session of chaos: the platform comes up, analyses run while faults strike, and what came of it is judged."""
+
+import json
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.acceptance.faults import Runs
+from tests.chaos.cluster import Cluster
+from tests.chaos.faults import Chaos
+from tests.chaos.oracle import EVENTS, RUNS, STEPS, Oracle
+from tests.chaos.verdict import Verdict, judge
+from tests.chaos.work import Work
+from tests.waiting import NotInTime, until
+
+AT_ONCE: Final = 6
+LOOK_SECONDS: Final = 0.2
+TELL_EVERY_SECONDS: Final = 5.0
+CALM_SECONDS: Final = 180.0
+"""How long all that is under way may take when the faults have stopped."""
+LEFT_OVER_SECONDS: Final = 30.0
+"""How long a worker has to clear up behind an attempt."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is done."""
+
+    analyses: int
+    interval: float
+    """Between two faults, in seconds on average."""
+    seed: int
+    lease_seconds: int
+    kinds: tuple[str, ...] = ()
+    """Of faults; none are all."""
+
+
+def run(plan: Plan, *, folder: Path, tell: Callable[[str], None]) -> Verdict:
+    """Do it; everything that was seen lies in ``folder`` afterwards."""
+    logging.getLogger("qanat.cli.up.keeper").setLevel(logging.ERROR)  # ends are what this is about
+    with Cluster(folder=folder, lease_seconds=plan.lease_seconds) as cluster:
+        cluster.wait_until_ready()
+        with cluster.client() as client:
+            oracle = Oracle(cluster.database.url)
+            work = Work(Runs(client, folder), folder / "results", seed=plan.seed)
+            tell("each shape of analysis runs undisturbed ...")
+            work.learn()
+            chaos = Chaos(cluster, oracle, seed=plan.seed, only=plan.kinds)
+            _disturb(plan, work=work, chaos=chaos, oracle=oracle, tell=tell)
+            _wait_for_calm(work=work, oracle=oracle, tell=tell)
+            left_over = _left_over(cluster)
+            verdict = judge(
+                oracle=oracle,
+                work=work,
+                faults=chaos.faults,
+                left_over=left_over,
+                lease_seconds=plan.lease_seconds,
+            )
+            verdict.problems["not back"] = chaos.troubles
+            _keep_evidence(folder, oracle=oracle, chaos=chaos, verdict=verdict)
+    tell("")
+    for line in (*_faults(chaos), *verdict.lines()):
+        tell(line)
+    return verdict
+
+
+def _disturb(plan: Plan, *, work: Work, chaos: Chaos, oracle: Oracle, tell: Callable[[str], None]) -> None:
+    """Start all analyses, some at a time, while faults strike until the last few are under way."""
+    moments = random.Random(plan.seed)  # noqa: S311 - to be repeated
+    begun = told = time.monotonic()
+    over = threading.Event()
+
+    def strike() -> None:
+        while not over.wait(moments.uniform(0.5, 1.5) * plan.interval):
+            chaos.strike()
+
+    striking = threading.Thread(target=strike, name="faults")
+    striking.start()
+    try:
+        while True:
+            ended = oracle.ended()
+            under_way = [one for one in work.wanted if one.analysis not in ended]
+            if len(work.wanted) < plan.analyses and len(under_way) < AT_ONCE:
+                work.start()
+                continue
+            work.cancel_what_is_due()
+            if time.monotonic() - told > TELL_EVERY_SECONDS:
+                told = time.monotonic()
+                tell(_progress(told - begun, work=work, chaos=chaos, under_way=len(under_way)))
+            if len(work.wanted) == plan.analyses and len(under_way) <= AT_ONCE // 2:
+                return
+            time.sleep(LOOK_SECONDS)
+    finally:
+        over.set()
+        striking.join()
+        chaos.end()
+
+
+def _wait_for_calm(*, work: Work, oracle: Oracle, tell: Callable[[str], None]) -> None:
+    """Wait until all runs have ended, for as long as that may take."""
+
+    def all_ended() -> bool:
+        work.cancel_what_is_due()
+        ended = oracle.ended()
+        return all(one.analysis in ended for one in work.wanted) and not any(one.cancel_at for one in work.wanted)
+
+    tell("the faults are over; what is under way may end ...")
+    try:
+        until(all_ended, what="all runs end", seconds=CALM_SECONDS)
+    except NotInTime as late:
+        tell(str(late))
+
+
+def _left_over(cluster: Cluster) -> list[str]:
+    try:
+        until(lambda: not cluster.left_over(), what="workers clear up", seconds=LEFT_OVER_SECONDS)
+    except NotInTime:
+        return cluster.left_over()
+    return []
+
+
+def _progress(seconds: float, *, work: Work, chaos: Chaos, under_way: int) -> str:
+    latest = chaos.faults[-1] if chaos.faults else None
+    last = f"; last: {latest.kind} {latest.victim}" if latest else ""
+    return (
+        f"{seconds:5.0f} s  {len(work.wanted) - under_way:3} of {len(work.wanted)} started ended, "
+        f"{len(chaos.faults)} faults{last}"
+    )
+
+
+def _faults(chaos: Chaos) -> Sequence[str]:
+    counts = chaos.counts()
+    return [f"{'faults':24} {counts.total()}", *(f"  {kind:22} {times}" for kind, times in sorted(counts.items()))]
+
+
+def _keep_evidence(folder: Path, *, oracle: Oracle, chaos: Chaos, verdict: Verdict) -> None:
+    def keep(name: str, rows: object) -> None:
+        (folder / f"{name}.json").write_text(json.dumps(rows, indent=1, default=str))
+
+    keep("faults", [asdict(fault) for fault in chaos.faults])
+    keep("problems", verdict.problems)
+    keep("recoveries", [asdict(one) for one in sorted(verdict.recoveries, key=lambda one: -one.seconds)])
+    for name, query in (("runs", RUNS), ("steps", STEPS), ("events", EVENTS)):
+        keep(name, oracle.rows(query))

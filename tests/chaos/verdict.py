@@ -1,0 +1,209 @@
+"""What came of it: whether every run ended once and with the right numbers, and how soon lost steps went on."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from qanat.contract.statuses import FailureClass
+from qanat.domain.retries import WORKERS_KILLED
+from tests.chaos.faults import Fault
+from tests.chaos.oracle import EVENTS, RUNS, STEPS, WRONG_COUNTS, Attempt, Oracle
+from tests.chaos.work import Wanted, Work
+
+OUTAGES: Final = frozenset({"database lost", "broker lost"})
+LEGAL: Final = {
+    "succeeded": ("RUN_COMPLETED",),
+    "failed": ("INPUTS_GENERATION_ERROR", "RUN_ERROR"),
+    "cancelled": ("INPUTS_GENERATION_CANCELLED", "RUN_CANCELLED"),
+}
+"""What an analysis may show when its run has ended so."""
+MARGIN_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recovery:
+    """How long it took from a fault until an attempt that it cost was somebody's again."""
+
+    attempt: Attempt
+    fault: Fault | None
+    seconds: float
+
+
+@dataclass(kw_only=True)
+class Verdict:
+    """What is wrong, by kind, and how long recovery took."""
+
+    analyses: int
+    ended: Counter[str]
+    problems: dict[str, list[str]] = field(default_factory=dict)
+    recoveries: list[Recovery] = field(default_factory=list)
+    limit: float
+
+    @property
+    def longest(self) -> Recovery | None:
+        """The longest recovery."""
+        return max(self.recoveries, key=lambda one: one.seconds, default=None)
+
+    @property
+    def p99(self) -> float:
+        """How long 99 of 100 lost attempts took at most, in seconds."""
+        seconds = sorted(one.seconds for one in self.recoveries)
+        return seconds[min(len(seconds) - 1, int(len(seconds) * 0.99))] if seconds else 0.0
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing is wrong."""
+        return not any(self.problems.values()) and self.p99 <= self.limit
+
+    def lines(self) -> list[str]:
+        """Return the table."""
+        rows = [("analyses", str(self.analyses)), *((f"  {state}", str(n)) for state, n in sorted(self.ended.items()))]
+        rows += [(kind, str(len(found))) for kind, found in self.problems.items()]
+        rows.append(("attempts lost", str(len(self.recoveries))))
+        longest = self.longest
+        if longest is not None:
+            by = longest.fault.kind if longest.fault else "no fault known"
+            rows.append(("longest recovery", f"{longest.seconds:.1f} s ({longest.attempt.slug}, {by})"))
+        rows.append(("recovery, p99", f"{self.p99:.1f} s (at most {self.limit:.0f} s)"))
+        return [f"{name:24} {value}" for name, value in rows]
+
+
+def judge(*, oracle: Oracle, work: Work, faults: Sequence[Fault], left_over: list[str], lease_seconds: int) -> Verdict:
+    """Look at everything, when nothing is under way any more."""
+    runs = oracle.rows(RUNS)
+    attempts = oracle.attempts()
+    by_analysis = {run["analysis_id"]: run for run in runs}
+    events = oracle.rows(EVENTS)
+    steps = oracle.rows(STEPS)
+    verdict = Verdict(
+        analyses=len(work.wanted),
+        ended=Counter(by_analysis[one.analysis]["state"] for one in work.wanted if one.analysis in by_analysis),
+        limit=lease_seconds + MARGIN_SECONDS,
+    )
+    verdict.problems = {
+        "lost": _lost(work.wanted, by_analysis),
+        "stuck": [f"run {run['id']}: {run['state']}" for run in runs if run["state"] in {"submitted", "active"}],
+        "duplicated": _duplicated(events),
+        "wrong outputs": list(_wrong(work, by_analysis)),
+        "wrong end": list(_ended_wrongly(work.wanted, by_analysis, attempts, faults)),
+        "illegal status": list(_illegal(runs)),
+        "after the end": _after_the_end(events),
+        "parents miscounted": [str(row) for row in oracle.rows(WRONG_COUNTS)],
+        "running without lease": [str(s) for s in steps if s["state"] == "running" and s["lease_until"] is None],
+        "left over": left_over,
+        "errors of the API": work.runs.client.errors,
+    }
+    verdict.recoveries = recoveries(attempts, faults)
+    return verdict
+
+
+def recoveries(attempts: Iterable[Attempt], faults: Sequence[Fault]) -> list[Recovery]:
+    """Return for each attempt that was lost how long it took until its step was claimed again, or its run ended.
+
+    It counts from the first fault that hit the attempt or its worker; where none did, from the last before it was given
+    up; and from when PostgreSQL and RabbitMQ were back, where one of them was away after that.
+    """
+    found = []
+    for attempt in attempts:
+        if attempt.how != "handed back" or attempt.again is None or attempt.ended is None:
+            continue
+        fault = _cause(attempt, attempt.ended, faults)
+        start = max(fault.at, attempt.claimed) if fault is not None else attempt.ended
+        start = _when_back(start, attempt.again, faults)
+        found.append(Recovery(attempt=attempt, fault=fault, seconds=(attempt.again - start).total_seconds()))
+    return found
+
+
+def _cause(attempt: Attempt, lost: datetime, faults: Sequence[Fault]) -> Fault | None:
+    during = [one for one in faults if one.at <= lost and (one.until is None or one.until >= attempt.claimed)]
+    own = [one for one in during if _hits(one, attempt)]
+    if own:
+        return own[0]
+    return next((one for one in reversed(during) if one.hit is None), None)
+
+
+def _hits(fault: Fault, attempt: Attempt) -> bool:
+    hit = fault.hit
+    if hit is None:
+        return False
+    if hit.pid:
+        return hit.pid == attempt.pid
+    return (hit.run_id, hit.slug, hit.fence) == (attempt.run_id, attempt.slug, attempt.fence)
+
+
+def _when_back(start: datetime, again: datetime, faults: Sequence[Fault]) -> datetime:
+    for fault in faults:
+        if fault.kind in OUTAGES and fault.until is not None and fault.until > start and fault.at < again:
+            start = min(fault.until, again)
+    return start
+
+
+def _lost(wanted: Iterable[Wanted], by_analysis: dict[int, dict[str, Any]]) -> list[str]:
+    return [f"analysis {one.analysis} has no run" for one in wanted if one.analysis not in by_analysis]
+
+
+def _duplicated(events: Iterable[dict[str, Any]]) -> list[str]:
+    commits = Counter(event["step_id"] for event in events if event["event"] == "committed")
+    twice = [f"step {step}: committed {times} times" for step, times in commits.items() if times > 1]
+    ends = Counter(event["run_id"] for event in events if event["step_id"] is None and event["to_state"] in LEGAL)
+    return twice + [f"run {run}: ended {times} times" for run, times in ends.items() if times > 1]
+
+
+def _wrong(work: Work, by_analysis: dict[int, dict[str, Any]]) -> Iterable[str]:
+    for one in work.wanted:
+        if by_analysis.get(one.analysis, {}).get("state") != "succeeded":
+            continue
+        found, expected = work.digests(one.analysis), work.expected[one.shape]
+        if found != expected:
+            names = [name for name in {*found, *expected} if found.get(name) != expected.get(name)]
+            yield f"analysis {one.analysis} ({one.shape}): {', '.join(sorted(names)) or 'nothing came'}"
+
+
+def _ended_wrongly(
+    wanted: Iterable[Wanted],
+    by_analysis: dict[int, dict[str, Any]],
+    attempts: Sequence[Attempt],
+    faults: Sequence[Fault],
+) -> Iterable[str]:
+    for one in wanted:
+        run = by_analysis.get(one.analysis)
+        if run is None or run["state"] in {"submitted", "active"}:
+            continue
+        expected = "cancelled" if one.cancelled else "succeeded"
+        if run["state"] == expected or _was_set_aside(run, attempts, faults):
+            continue
+        yield f"analysis {one.analysis} ({one.shape}): {run['state']}, not {expected}: {run['error']}"
+
+
+def _was_set_aside(run: dict[str, Any], attempts: Iterable[Attempt], faults: Sequence[Fault]) -> bool:
+    """Say whether a run has failed by the rule that a step which loses so many workers is given up."""
+    if run["state"] != "failed" or run["error"].get("class") != FailureClass.WORKER_LOST:
+        return False
+    hit = [
+        one
+        for one in attempts
+        if (one.run_id, one.slug) == (run["id"], run["error"]["step"])
+        and one.ended is not None
+        and _cause(one, one.ended, faults) is not None
+    ]
+    return len(hit) >= WORKERS_KILLED
+
+
+def _illegal(runs: Iterable[dict[str, Any]]) -> Iterable[str]:
+    for run in runs:
+        if run["state"] in LEGAL and run["status"] not in LEGAL[run["state"]]:
+            yield f"analysis {run['analysis_id']}: {run['status']}, and its run is {run['state']}"
+
+
+def _after_the_end(events: Iterable[dict[str, Any]]) -> list[str]:
+    ended: dict[int, str] = {}
+    found = []
+    for event in events:
+        if event["step_id"] is None and event["to_state"] in LEGAL:
+            ended[event["run_id"]] = event["to_state"]
+        elif event["run_id"] in ended:
+            found.append(f"run {event['run_id']} was {ended[event['run_id']]}; then {event}")
+    return found
+

@@ -1,0 +1,102 @@
+"""The analyses: small ones of the demonstration model, of every shape and priority, some of them cancelled."""
+
+import hashlib
+import random
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from qanat.cli.client import ServerRefused
+from tests.acceptance.faults import Runs
+from tests.waiting import until
+
+V1: Final = "V1"
+SHAPES: Final = {V1: 1, "V2, 2 chunks": 2, "V2, 3 chunks": 3}
+PRIORITIES: Final = range(1, 11)
+CANCELLED_SHARE: Final = 0.1
+CANCELLED_WITHIN_SECONDS: Final = 8.0
+REFERENCE_SECONDS: Final = 600.0
+
+
+@dataclass(kw_only=True)
+class Wanted:
+    """An analysis whose run was accepted."""
+
+    analysis: int
+    shape: str
+    priority: int
+    cancel_at: float | None = None
+    """On the monotonic clock; None: it is not cancelled."""
+    cancelled: bool = False
+    """The server has said so."""
+
+
+@dataclass
+class Work:
+    """Starts analyses and compares what comes of them."""
+
+    runs: Runs
+    folder: Path
+    seed: int
+    wanted: list[Wanted] = field(default_factory=list)
+    expected: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By shape: the digest of each file of the results of a run that nobody disturbed."""
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)  # noqa: S311 - to be repeated
+
+    def learn(self) -> None:
+        """Run one analysis of each shape undisturbed."""
+        started = {shape: self._begun(self.runs.prepare(chunks=chunks), shape) for shape, chunks in SHAPES.items()}
+        for shape, analysis in started.items():
+            # On a fresh machine the kernel's functions are compiled now.
+            until(lambda a=analysis: self.runs.ended(a), what=f"the run of {shape} ends", seconds=REFERENCE_SECONDS)
+            self.expected[shape] = self.digests(analysis)
+
+    def start(self) -> Wanted:
+        """Start the next analysis, and see that its run is accepted."""
+        shape = self._random.choice(list(SHAPES))
+        priority = self._random.choice(PRIORITIES)
+        cancelled = self._random.random() < CANCELLED_SHARE
+        after = self._random.uniform(0, CANCELLED_WITHIN_SECONDS)
+        analysis = self._begun(self.runs.prepare(chunks=SHAPES[shape], priority=priority), shape)
+        one = Wanted(analysis=analysis, shape=shape, priority=priority)
+        one.cancel_at = time.monotonic() + after if cancelled else None
+        self.wanted.append(one)
+        return one
+
+    def cancel_what_is_due(self) -> None:
+        """Cancel the analyses whose moment has come."""
+        for one in self.wanted:
+            if one.cancel_at is not None and time.monotonic() > one.cancel_at:
+                one.cancelled = self._cancelled(one)
+                one.cancel_at = None
+
+    def digests(self, analysis: int) -> dict[str, str]:
+        """Return the digest of each file of an analysis' results."""
+        return {
+            name: hashlib.sha256(content).hexdigest()
+            for name, content in self.runs.outputs(analysis, self.folder).items()
+        }
+
+    def _begun(self, analysis: int, shape: str) -> int:
+        """Ask for inputs and losses until the analysis shows that it was heard."""
+        override = "?run_mode_override=V1" if shape == V1 else ""
+        while self.runs.status(analysis) == "NEW":
+            try:
+                self.runs.client.post_once(f"analyses/{analysis}/generate_and_run/{override}")
+            except ServerRefused:
+                assert self.runs.status(analysis) != "NEW"
+        return analysis
+
+    def _cancelled(self, one: Wanted) -> bool:
+        """Cancel until it is; return False where the run was over first."""
+        while not (status := self.runs.status(one.analysis)).endswith("_CANCELLED"):
+            if status == "RUN_COMPLETED" or status.endswith("_ERROR"):
+                return False
+            try:
+                self.runs.client.post_once(f"analyses/{one.analysis}/cancel/")
+            except ServerRefused:
+                time.sleep(0.1)  # Between two halves, perhaps; or it has just ended.
+        return True
