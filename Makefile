@@ -30,6 +30,9 @@ services-stop: ## stop them; their data stay
 test: dev-env ## run all tests
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
 
+chaos: dev-env ## run 300 analyses while processes, servers, connections and disks fail; ARGS="--analyses 60 --seed 2"
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
 fuzz: dev-env ## make up 20,000 requests from our OpenAPI documents; nightly
 	@QANAT_FUZZ_CASES=$${QANAT_FUZZ_CASES:-20000} $(BIN)/python -m pytest --numprocesses $(WORKERS) tests/api/fuzz $(ARGS)
 

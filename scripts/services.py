@@ -1,10 +1,11 @@
 """PostgreSQL, RabbitMQ and Redis from this machine's packages, started for development and for tests.
 
-    python scripts/services.py start        # make services: all three, on ports of their own, with their data in .services
+    python scripts/services.py start        # make services
     python scripts/services.py stop         # make services-stop
     python scripts/services.py install postgresql rabbitmq
 
-Nothing of the system is used but the programmes: no user, no port and no data directory of the distribution's.
+Each has a port of its own, and its data in `.services`. Nothing of the system is used but the programmes: no user, no
+port and no data directory of the distribution's.
 """
 
 import argparse
@@ -71,13 +72,17 @@ class Service(ABC):
 
     @property
     def password(self) -> str:
-        """The password of its only user, made at the first start."""
+        """The password of its only user."""
+        return self._password_file().read_text()
+
+    def _password_file(self) -> Path:
+        """Return where the password is kept; it is made at the first start."""
         path = self.folder / "password"
         if not path.exists():
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             path.touch(mode=0o600)
             path.write_text(secrets.token_urlsafe(16))
-        return path.read_text()
+        return path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,8 +131,7 @@ class PostgreSQL(Service):
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         authentication = ["--auth=trust"]
         if self.port is not None:
-            assert self.password
-            authentication = ["--auth=scram-sha-256", "--pwfile=password"]
+            authentication = ["--auth=scram-sha-256", f"--pwfile={self._password_file()}"]
         if os.getuid() == 0:
             for path in (self.folder, *self.folder.iterdir()):
                 shutil.chown(path, SYSTEM_USER)

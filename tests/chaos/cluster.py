@@ -49,9 +49,7 @@ class Cluster:
         self.database = PostgreSQL(
             folder=self.folder / "postgresql", port=database_port, options="-c fsync=off -c max_connections=200"
         )
-        self.broker = RabbitMQ(
-            folder=self.folder / "rabbitmq", port=broker_port, distribution_port=distribution_port
-        )
+        self.broker = RabbitMQ(folder=self.folder / "rabbitmq", port=broker_port, distribution_port=distribution_port)
         self.logs = self.folder / "logs"
         self.home = self.folder / "server"
         self._password = secrets.token_urlsafe(12)
@@ -97,8 +95,11 @@ class Cluster:
     def processes(self, member: str) -> list[psutil.Process]:
         """Return the living processes of a member: the one that is kept, and all that come from it."""
         pid = self.keepers[member].pid
+        if pid is None:
+            return []
         try:
-            return [] if pid is None else [found := psutil.Process(pid), *found.children(recursive=True)]
+            kept = psutil.Process(pid)
+            return [kept, *kept.children(recursive=True)]
         except psutil.NoSuchProcess:
             return []
 
@@ -145,7 +146,9 @@ class Cluster:
             self._keep(name, ["qanat.server", "api", "--port", str(port)], environment)
         for name in (*CONTROLLERS, *MONITORS, "beat"):
             self._keep(name, ["qanat.server", name.rstrip("-12")], environment)
-        self._keep("websocket", ["qanat.server", "websocket", "--websocket-port", str(self._websocket_port)], environment)
+        self._keep(
+            "websocket", ["qanat.server", "websocket", "--websocket-port", str(self._websocket_port)], environment
+        )
         write_model(self.folder / "model")
         for name in WORKERS:
             model = shutil.copytree(self.folder / "model", self.folder / "models" / name)

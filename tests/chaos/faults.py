@@ -20,7 +20,6 @@ import psutil
 import psycopg
 from celery import Celery
 from kombu.exceptions import OperationalError as BrokerUnavailable
-
 from services import ServiceFailed
 
 from qanat.contract import tasks
@@ -158,12 +157,12 @@ class Chaos:
         def kill() -> Fault | None:
             workers = self._random.sample(WORKERS, len(WORKERS))
             for worker in workers:
-                supervisor, *others = self.cluster.processes(worker) or [None]
-                victims = [process for process in others if kind_of(process) == wanted]
-                if supervisor is None or not victims:
+                found = self.cluster.processes(worker)
+                victims = [process for process in found if kind_of(process) == wanted]
+                if not victims:
                     continue
                 victim = self._random.choice(victims)
-                hit = Hit(pid=supervisor.pid) if wanted == ZYGOTE else _attempt_of(victim)
+                hit = Hit(pid=found[0].pid) if wanted == ZYGOTE else _attempt_of(victim)
                 name = _name(victim)
                 return self._kill(victim, Fault(kind=kind, at=now(), victim=f"{worker}: {name}", hit=hit))
             return None

@@ -9,10 +9,12 @@ import psycopg
 from psycopg.rows import dict_row
 
 RUNS = """
-select run.id, run.analysis_id, run.state, run.mode, run.error, analysis.status
+select run.id, run.analysis_id, run.kind, run.state, run.mode, run.error, analysis.status
 from runs_run run left join analyses_analysis analysis on analysis.id = run.analysis_id
 where run.analysis_id is not null order by run.id
 """
+INPUTS_MADE = "inputs made"
+ENDED = frozenset({"succeeded", "failed", "cancelled"})
 STEPS = "select id, run_id, slug, state, queue, task, fence, parents_left, lease_until, server_side from runs_step"
 EVENTS = "select run_id, step_id, at, event, to_state, fence, detail from runs_event order by id"
 WRONG_COUNTS = """
@@ -48,7 +50,7 @@ class Attempt:
     def pid(self) -> int:
         """The supervisor that had it; 0: a process of the server's."""
         parts = self.worker.rsplit("-", 2)
-        return int(parts[1]) if len(parts) == 3 and parts[1].isdecimal() else 0  # noqa: PLR2004 - host, pid, number
+        return int(parts[1]) if len(parts) == 3 and parts[1].isdecimal() else 0
 
 
 class Oracle:
@@ -67,14 +69,19 @@ class Oracle:
         with psycopg.connect(self._url, row_factory=dict_row, connect_timeout=5) as connection:
             return connection.execute(query).fetchall()
 
-    def ended(self) -> dict[int, str]:
-        """Return the state of the latest run of each analysis that has ended; of none where the database is away."""
+    def states(self) -> dict[int, str]:
+        """Return the state of the latest run of each analysis; of none where the database is away.
+
+        Of one whose run has made its inputs alone it is ``inputs made``.
+        """
         try:
-            rows = self.rows("select analysis_id, state from runs_run where analysis_id is not null order by id")
+            rows = self.rows("select analysis_id, kind, state from runs_run where analysis_id is not null order by id")
         except psycopg.OperationalError:
             return {}
-        latest = {row["analysis_id"]: row["state"] for row in rows}
-        return {analysis: state for analysis, state in latest.items() if state not in {"submitted", "active"}}
+        return {
+            row["analysis_id"]: INPUTS_MADE if (row["kind"], row["state"]) == ("inputs", "succeeded") else row["state"]
+            for row in rows
+        }
 
     def attempts(self) -> list[Attempt]:
         """Return all attempts, in the order in which they were claimed."""
@@ -84,7 +91,7 @@ class Oracle:
         for event in self.rows(EVENTS):
             if event["step_id"] is not None:
                 by_step.setdefault(event["step_id"], []).append(event)
-            elif event["to_state"] in {"succeeded", "failed", "cancelled"}:
+            elif event["to_state"] in ENDED:
                 ends[event["run_id"]] = event["at"]
         found = [
             attempt

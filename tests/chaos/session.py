@@ -5,15 +5,14 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.acceptance.faults import Runs
 from tests.chaos.cluster import Cluster
 from tests.chaos.faults import Chaos
-from tests.chaos.oracle import EVENTS, RUNS, STEPS, Oracle
+from tests.chaos.oracle import ENDED, EVENTS, INPUTS_MADE, RUNS, STEPS, Oracle
 from tests.chaos.verdict import Verdict, judge
 from tests.chaos.work import Work
 from tests.waiting import NotInTime, until
@@ -47,7 +46,7 @@ def run(plan: Plan, *, folder: Path, tell: Callable[[str], None]) -> Verdict:
         cluster.wait_until_ready()
         with cluster.client() as client:
             oracle = Oracle(cluster.database.url)
-            work = Work(Runs(client, folder), folder / "results", seed=plan.seed)
+            work = Work(client, folder / "results", seed=plan.seed)
             tell("each shape of analysis runs undisturbed ...")
             work.learn()
             chaos = Chaos(cluster, oracle, seed=plan.seed, only=plan.kinds)
@@ -83,8 +82,9 @@ def _disturb(plan: Plan, *, work: Work, chaos: Chaos, oracle: Oracle, tell: Call
     striking.start()
     try:
         while True:
-            ended = oracle.ended()
-            under_way = [one for one in work.wanted if one.analysis not in ended]
+            states = oracle.states()
+            work.go_on(_waiting(states))
+            under_way = [one for one in work.wanted if states.get(one.analysis) not in ENDED]
             if len(work.wanted) < plan.analyses and len(under_way) < AT_ONCE:
                 work.start()
                 continue
@@ -106,14 +106,21 @@ def _wait_for_calm(*, work: Work, oracle: Oracle, tell: Callable[[str], None]) -
 
     def all_ended() -> bool:
         work.cancel_what_is_due()
-        ended = oracle.ended()
-        return all(one.analysis in ended for one in work.wanted) and not any(one.cancel_at for one in work.wanted)
+        states = oracle.states()
+        work.go_on(_waiting(states))
+        return all(states.get(one.analysis) in ENDED for one in work.wanted) and not any(
+            one.cancel_at for one in work.wanted
+        )
 
     tell("the faults are over; what is under way may end ...")
     try:
         until(all_ended, what="all runs end", seconds=CALM_SECONDS)
     except NotInTime as late:
         tell(str(late))
+
+
+def _waiting(states: Mapping[int, str]) -> list[int]:
+    return [analysis for analysis, state in states.items() if state == INPUTS_MADE]
 
 
 def _left_over(cluster: Cluster) -> list[str]:

@@ -88,12 +88,12 @@ def judge(*, oracle: Oracle, work: Work, faults: Sequence[Fault], left_over: lis
         "duplicated": _duplicated(events),
         "wrong outputs": list(_wrong(work, by_analysis)),
         "wrong end": list(_ended_wrongly(work.wanted, by_analysis, attempts, faults)),
-        "illegal status": list(_illegal(runs)),
+        "illegal status": list(_illegal(by_analysis)),
         "after the end": _after_the_end(events),
         "parents miscounted": [str(row) for row in oracle.rows(WRONG_COUNTS)],
         "running without lease": [str(s) for s in steps if s["state"] == "running" and s["lease_until"] is None],
         "left over": left_over,
-        "errors of the API": work.runs.client.errors,
+        "errors of the API": work.client.errors,
     }
     verdict.recoveries = recoveries(attempts, faults)
     return verdict
@@ -191,8 +191,8 @@ def _was_set_aside(run: dict[str, Any], attempts: Iterable[Attempt], faults: Seq
     return len(hit) >= WORKERS_KILLED
 
 
-def _illegal(runs: Iterable[dict[str, Any]]) -> Iterable[str]:
-    for run in runs:
+def _illegal(by_analysis: dict[int, dict[str, Any]]) -> Iterable[str]:
+    for run in by_analysis.values():
         if run["state"] in LEGAL and run["status"] not in LEGAL[run["state"]]:
             yield f"analysis {run['analysis_id']}: {run['status']}, and its run is {run['state']}"
 
@@ -206,4 +206,3 @@ def _after_the_end(events: Iterable[dict[str, Any]]) -> list[str]:
         elif event["run_id"] in ended:
             found.append(f"run {event['run_id']} was {ended[event['run_id']]}; then {event}")
     return found
-

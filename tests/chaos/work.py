@@ -3,12 +3,14 @@
 import hashlib
 import random
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from qanat.cli.client import ServerRefused
 from tests.acceptance.faults import Runs
+from tests.chaos.patient import PatientClient
 from tests.waiting import until
 
 V1: Final = "V1"
@@ -36,7 +38,7 @@ class Wanted:
 class Work:
     """Starts analyses and compares what comes of them."""
 
-    runs: Runs
+    client: PatientClient
     folder: Path
     seed: int
     wanted: list[Wanted] = field(default_factory=list)
@@ -45,14 +47,23 @@ class Work:
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)  # noqa: S311 - to be repeated
+        self.runs = Runs(self.client, self.folder)
 
     def learn(self) -> None:
         """Run one analysis of each shape undisturbed."""
-        started = {shape: self._begun(self.runs.prepare(chunks=chunks), shape) for shape, chunks in SHAPES.items()}
-        for shape, analysis in started.items():
+        started = [
+            Wanted(analysis=self._begun(self.runs.prepare(chunks=chunks), shape), shape=shape, priority=4)
+            for shape, chunks in SHAPES.items()
+        ]
+        for one in started:
+
+            def ended(one: Wanted = one) -> bool:
+                self._go_on(one)
+                return self.runs.ended(one.analysis)
+
             # On a fresh machine the kernel's functions are compiled now.
-            until(lambda a=analysis: self.runs.ended(a), what=f"the run of {shape} ends", seconds=REFERENCE_SECONDS)
-            self.expected[shape] = self.digests(analysis)
+            until(ended, what=f"the run of {one.shape} ends", seconds=REFERENCE_SECONDS)
+            self.expected[one.shape] = self.digests(one.analysis)
 
     def start(self) -> Wanted:
         """Start the next analysis, and see that its run is accepted."""
@@ -80,23 +91,38 @@ class Work:
             for name, content in self.runs.outputs(analysis, self.folder).items()
         }
 
+    def go_on(self, waiting: Collection[int]) -> None:
+        """Ask for the losses of those that have their inputs; V2 goes on by itself."""
+        for one in self.wanted:
+            if one.analysis in waiting:
+                self._go_on(one)
+
     def _begun(self, analysis: int, shape: str) -> int:
-        """Ask for inputs and losses until the analysis shows that it was heard."""
-        override = "?run_mode_override=V1" if shape == V1 else ""
-        while self.runs.status(analysis) == "NEW":
-            try:
-                self.runs.client.post_once(f"analyses/{analysis}/generate_and_run/{override}")
-            except ServerRefused:
-                assert self.runs.status(analysis) != "NEW"
+        """Ask for inputs, of V2 for losses too, until the analysis shows that it was heard."""
+        verb = "generate_inputs/?run_mode_override=V1" if shape == V1 else "generate_and_run/"
+        self._ask(analysis, verb, while_it_is="NEW")
         return analysis
+
+    def _go_on(self, one: Wanted) -> None:
+        if one.shape == V1:
+            self._ask(one.analysis, "run/?run_mode_override=V1", while_it_is="READY")
+
+    def _ask(self, analysis: int, verb: str, *, while_it_is: str) -> None:
+        while self.runs.status(analysis) == while_it_is:
+            try:
+                self.client.post_once(f"analyses/{analysis}/{verb}")
+            except ServerRefused:
+                # What seemed lost has been done: the answer was.
+                assert self.runs.status(analysis) != while_it_is
 
     def _cancelled(self, one: Wanted) -> bool:
         """Cancel until it is; return False where the run was over first."""
         while not (status := self.runs.status(one.analysis)).endswith("_CANCELLED"):
             if status == "RUN_COMPLETED" or status.endswith("_ERROR"):
                 return False
+            self._go_on(one)
             try:
-                self.runs.client.post_once(f"analyses/{one.analysis}/cancel/")
+                self.client.post_once(f"analyses/{one.analysis}/cancel/")
             except ServerRefused:
                 time.sleep(0.1)  # Between two halves, perhaps; or it has just ended.
         return True

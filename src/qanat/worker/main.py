@@ -115,6 +115,7 @@ def _listener(settings: WorkerSettings) -> Celery:
         task_ignore_result=True,
         result_backend=None,
         broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         worker_enable_remote_control=False,

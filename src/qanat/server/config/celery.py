@@ -12,6 +12,7 @@ app.conf.update(
     broker_url=settings.QANAT.broker,
     broker_use_ssl=settings.QANAT.broker_tls,
     broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
     broker_transport_options={"confirm_publish": True} if settings.QANAT.broker.startswith("amqp") else {},
     task_serializer="json",
     accept_content=["json"],
