@@ -10,6 +10,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
@@ -31,6 +32,7 @@ MONITORS: Final = ("monitor-1", "monitor-2")
 WORKERS: Final = ("worker-1", "worker-2")
 INTERNAL: Final = "internal-worker"
 ROOMY_DISK: Final = "512m"
+STOP_SECONDS: Final = 10.0
 
 
 @dataclass
@@ -109,13 +111,9 @@ class Cluster:
         return found + [str(path) for path in self.folder.glob("work/*/run-*")]
 
     def wait_until_ready(self) -> None:
-        """Wait until the workers have registered their model and said hello."""
+        """Wait until a worker has registered the model."""
         with self.client() as client:
             until(lambda: client.get("models/"), what="the model is registered")
-
-    def resize(self, worker: str, size: str) -> None:
-        """Give the work directory of a worker, which is a file system of its own, another size."""
-        _mount(self.work_dir(worker), f"remount,size={size}")
 
     def _of_steps(self) -> list[psutil.Process]:
         return processes.members((), directory=self.folder / "work")
@@ -174,8 +172,8 @@ class Cluster:
         keeper.start()
 
     def _stop(self) -> None:
-        for name in reversed(self.keepers):
-            self.keepers[name].stop(grace_seconds=20)
+        with ThreadPoolExecutor(len(self.keepers)) as threads:
+            list(threads.map(lambda keeper: keeper.stop(grace_seconds=STOP_SECONDS), self.keepers.values()))
         for process in self._of_steps():
             with contextlib.suppress(psutil.Error):
                 process.kill()

@@ -16,7 +16,10 @@ where run.analysis_id is not null order by run.id
 INPUTS_MADE = "inputs made"
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 STEPS = "select id, run_id, slug, state, queue, task, fence, parents_left, lease_until, server_side from runs_step"
-EVENTS = "select run_id, step_id, at, event, to_state, fence, detail from runs_event order by id"
+EVENTS = """
+select event.run_id, event.step_id, event.at, event.event, event.to_state, event.fence, event.detail, step.queue
+from runs_event event left join runs_step step on step.id = event.step_id order by event.id
+"""
 WRONG_COUNTS = """
 select step.id, step.run_id, step.slug, step.parents_left, count(parent.id) as unfinished
 from runs_step step

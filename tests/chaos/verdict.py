@@ -1,7 +1,7 @@
 """What came of it: whether every run ended once and with the right numbers, and how soon lost steps went on."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -24,9 +24,10 @@ MARGIN_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Recovery:
-    """How long it took from a fault until an attempt that it cost was somebody's again."""
+    """How long it took from a fault until what it had cost was taken up again."""
 
-    attempt: Attempt
+    what: str
+    """An attempt that was lost, or a queue that stood still."""
     fault: Fault | None
     seconds: float
 
@@ -61,11 +62,11 @@ class Verdict:
         """Return the table."""
         rows = [("analyses", str(self.analyses)), *((f"  {state}", str(n)) for state, n in sorted(self.ended.items()))]
         rows += [(kind, str(len(found))) for kind, found in self.problems.items()]
-        rows.append(("attempts lost", str(len(self.recoveries))))
+        rows.append(("recoveries", str(len(self.recoveries))))
         longest = self.longest
         if longest is not None:
             by = longest.fault.kind if longest.fault else "no fault known"
-            rows.append(("longest recovery", f"{longest.seconds:.1f} s ({longest.attempt.slug}, {by})"))
+            rows.append(("longest recovery", f"{longest.seconds:.1f} s ({longest.what}, {by})"))
         rows.append(("recovery, p99", f"{self.p99:.1f} s (at most {self.limit:.0f} s)"))
         return [f"{name:24} {value}" for name, value in rows]
 
@@ -95,25 +96,46 @@ def judge(*, oracle: Oracle, work: Work, faults: Sequence[Fault], left_over: lis
         "left over": left_over,
         "errors of the API": work.client.errors,
     }
-    verdict.recoveries = recoveries(attempts, faults)
+    verdict.recoveries = [*of_attempts(attempts, faults), *of_queues(events, faults)]
     return verdict
 
 
-def recoveries(attempts: Iterable[Attempt], faults: Sequence[Fault]) -> list[Recovery]:
-    """Return for each attempt that was lost how long it took until its step was claimed again, or its run ended.
+def of_attempts(attempts: Iterable[Attempt], faults: Sequence[Fault]) -> Iterator[Recovery]:
+    """Say of each attempt that was lost how long it took until its step was claimed again, or its run ended.
 
     It counts from the first fault that hit the attempt or its worker; where none did, from the last before it was given
     up; and from when PostgreSQL and RabbitMQ were back, where one of them was away after that.
     """
-    found = []
     for attempt in attempts:
         if attempt.how != "handed back" or attempt.again is None or attempt.ended is None:
             continue
         fault = _cause(attempt, attempt.ended, faults)
         start = max(fault.at, attempt.claimed) if fault is not None else attempt.ended
         start = _when_back(start, attempt.again, faults)
-        found.append(Recovery(attempt=attempt, fault=fault, seconds=(attempt.again - start).total_seconds()))
-    return found
+        yield Recovery(
+            what=f"{attempt.slug} of run {attempt.run_id}, fence {attempt.fence}",
+            fault=fault,
+            seconds=(attempt.again - start).total_seconds(),
+        )
+
+
+def of_queues(events: Sequence[dict[str, Any]], faults: Sequence[Fault]) -> Iterator[Recovery]:
+    """Say of each queue whose steps waited, with nobody at work, how long it stood still when RabbitMQ was back."""
+    for fault in faults:
+        if fault.kind != "broker lost" or fault.until is None:
+            continue
+        state: dict[int, tuple[str, str]] = {}
+        for event in events:
+            if event["at"] <= fault.until and event["queue"]:
+                state[event["step_id"]] = (event["queue"], event["to_state"])
+        waiting = {queue for queue, is_so in state.values() if is_so in {"ready", "sent"}}
+        at_work = {queue for queue, is_so in state.values() if is_so == "running"}
+        for queue in waiting - at_work:
+            claims = (e["at"] for e in events if e["queue"] == queue and e["event"] == "claimed")
+            again = next((at for at in claims if at > fault.until), None)
+            if again is not None:
+                start = _when_back(fault.until, again, faults)
+                yield Recovery(what=f"queue {queue}", fault=fault, seconds=(again - start).total_seconds())
 
 
 def _cause(attempt: Attempt, lost: datetime, faults: Sequence[Fault]) -> Fault | None:

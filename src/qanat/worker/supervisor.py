@@ -83,7 +83,9 @@ class Supervisor:
         self._runners = runners or Runners(
             environment=runner_environment(settings.work_dir), warm_seconds=settings.warm_seconds
         )
-        self._running: dict[int, Attempt] = {}
+        self._taken: set[tuple[int, int]] = set()
+        """Steps with their fences that a thread is at, claimed or about to be."""
+        self._running: dict[tuple[int, int], Attempt] = {}
         self._lock = threading.Lock()
         self.draining = threading.Event()
 
@@ -97,8 +99,19 @@ class Supervisor:
 
     def run(self, *, step_id: int, fence: int) -> None:
         """Claim a step and see it through; a step that is not to be had is forgotten."""
-        if self.draining.is_set():
-            return
+        doorbell = (step_id, fence)
+        with self._lock:
+            # The server gives the same answer to a worker that asks again; another thread must not take it for its own.
+            if self.draining.is_set() or doorbell in self._taken:
+                return
+            self._taken.add(doorbell)
+        try:
+            self._claim_and_attempt(step_id, fence)
+        finally:
+            with self._lock:
+                self._taken.discard(doorbell)
+
+    def _claim_and_attempt(self, step_id: int, fence: int) -> None:
         try:
             spec = self._server.claim(step_id, Claim(fence=fence, worker=self._settings.name))
         except Refused as refusal:
@@ -137,7 +150,7 @@ class Supervisor:
             return
         attempt = Attempt(spec=spec, run_dir=run_dir, files=Transfer(self._server, spec, run_dir))
         with self._lock:
-            self._running[spec["step_id"]] = attempt
+            self._running[spec["step_id"], spec["fence"]] = attempt
         if self.draining.is_set():
             attempt.handed_back.set()
         beats = threading.Thread(target=self._beat, args=(attempt,), name=f"beat {spec['slug']}", daemon=True)
@@ -148,7 +161,7 @@ class Supervisor:
             attempt.ended.set()
             beats.join()
             with self._lock:
-                self._running.pop(spec["step_id"], None)
+                del self._running[spec["step_id"], spec["fence"]]
             run_dir.remove()
 
     def _run_and_report(self, attempt: Attempt) -> None:

@@ -226,3 +226,18 @@ def test_exposure_gets_the_suffix_of_what_it_is(
     supervisor.drain()
     running.join(timeout=15)
     assert fetched == [name]
+
+
+def test_a_doorbell_that_comes_twice_is_answered_once(supervise: Callable[[Twin], Supervisor]) -> None:
+    server = Twin(parameters={"hang": True})
+    supervisor = supervise(server)
+    first = threading.Thread(target=supervisor.run, kwargs={"step_id": 1, "fence": 1})
+    first.start()
+    server.beaten.wait(30)
+
+    supervisor.run(step_id=1, fence=1)
+
+    assert server.claims == 1
+    supervisor.drain()
+    first.join()
+    assert server.released == 1
