@@ -155,8 +155,14 @@ class Runs:
         files = small(write_portfolio(folder / "portfolio", locations=LOCATIONS))
         self.settings = json.loads(files.settings.read_text())
         self.model = find_model(client, f"{SUPPLIER_ID}/{MODEL_ID}")["id"]
-        self.portfolio = client.post("portfolios/", {"name": "faults"})["id"]
-        client.upload(f"portfolios/{self.portfolio}/location_file/", files.location)
+        self.locations = files.location
+        self.portfolio = self.upload(files.location)
+
+    def upload(self, locations: Path) -> int:
+        """Make a portfolio of some locations; return its id."""
+        portfolio = int(self.client.post("portfolios/", {"name": "faults"})["id"])
+        self.client.upload(f"portfolios/{portfolio}/location_file/", locations)
+        return portfolio
 
     def start(self) -> int:
         """Start inputs and losses of a new analysis, in two chunks; return its id."""
@@ -164,9 +170,10 @@ class Runs:
         self.client.post(f"analyses/{analysis}/generate_and_run/")
         return analysis
 
-    def prepare(self, *, chunks: int = 2, priority: int = 4) -> int:
-        """Make a new analysis that can be started; return its id."""
-        asked = {"name": "faults", "portfolio": self.portfolio, "model": self.model, "priority": priority}
+    def prepare(self, *, chunks: int = 2, priority: int = 4, portfolio: int | None = None) -> int:
+        """Make a new analysis that can be started, of another portfolio if need be; return its id."""
+        of = self.portfolio if portfolio is None else portfolio
+        asked = {"name": "faults", "portfolio": of, "model": self.model, "priority": priority}
         analysis = int(self.client.post("analyses/", asked)["id"])
         self.client.post(f"analyses/{analysis}/settings/", self.settings)
         cut = {"fixed_lookup_chunks": chunks, "fixed_analysis_chunks": chunks}

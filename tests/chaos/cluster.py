@@ -19,8 +19,10 @@ import psutil
 from services import PostgreSQL, RabbitMQ, free_ports
 
 from qanat.cli.up.keeper import Keeper
+from qanat.demo import MODEL_ID
 from qanat.demo.model import write_model
 from qanat.worker import processes
+from tests.chaos import misbehaving_lookup
 from tests.chaos.patient import PatientClient
 from tests.chaos.proxy import HOST, Proxy
 from tests.waiting import until
@@ -148,6 +150,7 @@ class Cluster:
             "websocket", ["qanat.server", "websocket", "--websocket-port", str(self._websocket_port)], environment
         )
         write_model(self.folder / "model")
+        misbehaving_lookup.write(self.folder / "model" / "keys_data" / MODEL_ID)
         for name in WORKERS:
             model = shutil.copytree(self.folder / "model", self.folder / "models" / name)
             self._keep_worker(name, ["--model", str(model), "--slots", "2"], environment)

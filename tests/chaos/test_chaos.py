@@ -1,4 +1,4 @@
-"""The short form of `make chaos`: every run ends, once and right, while everything is killed, cut off and said twice."""
+"""The short form of `make chaos`: every run ends, once and right, while all is killed, cut off and said twice."""
 
 from pathlib import Path
 

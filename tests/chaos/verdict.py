@@ -193,10 +193,9 @@ def _ended_wrongly(
         run = by_analysis.get(one.analysis)
         if run is None or run["state"] in {"submitted", "active"}:
             continue
-        expected = "cancelled" if one.cancelled else "succeeded"
-        if run["state"] == expected or _was_set_aside(run, attempts, faults):
+        if run["state"] == one.end or _was_set_aside(run, attempts, faults):
             continue
-        yield f"analysis {one.analysis} ({one.shape}): {run['state']}, not {expected}: {run['error']}"
+        yield f"analysis {one.analysis} ({one.shape}, {one.way}): {run['state']}, not {one.end}: {run['error']}"
 
 
 def _was_set_aside(run: dict[str, Any], attempts: Iterable[Attempt], faults: Sequence[Fault]) -> bool:

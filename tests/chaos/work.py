@@ -1,4 +1,4 @@
-"""The analyses: small ones of the demonstration model, of every shape and priority, some of them cancelled."""
+"""The analyses: small, of every shape and priority; some are cancelled, of some the model misbehaves."""
 
 import hashlib
 import random
@@ -10,6 +10,7 @@ from typing import Final
 
 from qanat.cli.client import ServerRefused
 from tests.acceptance.faults import Runs
+from tests.chaos.misbehaving_lookup import FLOOD, HANG, HOARD, WAYS
 from tests.chaos.patient import PatientClient
 from tests.waiting import until
 
@@ -17,6 +18,7 @@ V1: Final = "V1"
 SHAPES: Final = {V1: 1, "V2, 2 chunks": 2, "V2, 3 chunks": 3}
 PRIORITIES: Final = range(1, 11)
 CANCELLED_SHARE: Final = 0.1
+MISBEHAVING_SHARE: Final = 0.1
 CANCELLED_WITHIN_SECONDS: Final = 8.0
 REFERENCE_SECONDS: Final = 600.0
 
@@ -27,11 +29,19 @@ class Wanted:
 
     analysis: int
     shape: str
-    priority: int
+    way: str = ""
+    """In which its model misbehaves; nothing: it does not."""
     cancel_at: float | None = None
     """On the monotonic clock; None: it is not cancelled."""
     cancelled: bool = False
     """The server has said so."""
+
+    @property
+    def end(self) -> str:
+        """The state in which its run must end."""
+        if self.cancelled:
+            return "cancelled"
+        return "failed" if self.way in {FLOOD, HOARD} else "succeeded"
 
 
 @dataclass
@@ -48,11 +58,14 @@ class Work:
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)  # noqa: S311 - to be repeated
         self.runs = Runs(self.client, self.folder)
+        self.portfolios: dict[str, int] = {}
 
     def learn(self) -> None:
-        """Run one analysis of each shape undisturbed."""
+        """Upload what models misbehave on, and run one analysis of each shape undisturbed."""
+        for way in WAYS:
+            self.portfolios[way] = self.runs.upload(self._locations(way))
         started = [
-            Wanted(analysis=self._begun(self.runs.prepare(chunks=chunks), shape), shape=shape, priority=4)
+            Wanted(analysis=self._begun(self.runs.prepare(chunks=chunks), shape), shape=shape)
             for shape, chunks in SHAPES.items()
         ]
         for one in started:
@@ -65,17 +78,18 @@ class Work:
             until(ended, what=f"the run of {one.shape} ends", seconds=REFERENCE_SECONDS)
             self.expected[one.shape] = self.digests(one.analysis)
 
-    def start(self) -> Wanted:
+    def start(self) -> None:
         """Start the next analysis, and see that its run is accepted."""
         shape = self._random.choice(list(SHAPES))
-        priority = self._random.choice(PRIORITIES)
-        cancelled = self._random.random() < CANCELLED_SHARE
+        way = self._random.choice(WAYS) if self._random.random() < MISBEHAVING_SHARE else ""
+        cancelled = self._random.random() < CANCELLED_SHARE or way == HANG  # nothing else ends it
         after = self._random.uniform(0, CANCELLED_WITHIN_SECONDS)
-        analysis = self._begun(self.runs.prepare(chunks=SHAPES[shape], priority=priority), shape)
-        one = Wanted(analysis=analysis, shape=shape, priority=priority)
+        analysis = self.runs.prepare(
+            chunks=SHAPES[shape], priority=self._random.choice(PRIORITIES), portfolio=self.portfolios.get(way)
+        )
+        one = Wanted(analysis=self._begun(analysis, shape), shape=shape, way=way)
         one.cancel_at = time.monotonic() + after if cancelled else None
         self.wanted.append(one)
-        return one
 
     def cancel_what_is_due(self) -> None:
         """Cancel the analyses whose moment has come."""
@@ -90,6 +104,13 @@ class Work:
             name: hashlib.sha256(content).hexdigest()
             for name, content in self.runs.outputs(analysis, self.folder).items()
         }
+
+    def _locations(self, way: str) -> Path:
+        """Write locations on which the model misbehaves."""
+        header, *rows = self.runs.locations.read_text().splitlines()
+        path = self.folder / f"{way}.csv"
+        path.write_text("\n".join([f"{header},LocUserDef1", *(f"{row},{way}" for row in rows)]) + "\n")
+        return path
 
     def go_on(self, waiting: Collection[int]) -> None:
         """Ask for the losses of those that have their inputs; V2 goes on by itself."""
