@@ -20,7 +20,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -173,6 +173,8 @@ class Daemon(Service):
     """A server that is a process which we start, and end by its session."""
 
     port: int
+    _started: "list[subprocess.Popen[bytes]]" = field(default_factory=list, init=False, repr=False, compare=False)
+    """By this process, which then has to wait for their ends."""
 
     def start(self) -> None:
         """See ``Service``."""
@@ -193,6 +195,7 @@ class Daemon(Service):
                 start_new_session=True,
                 cwd=self.folder,
             )
+        self._started.append(process)
         (self.folder / "pid").write_text(str(process.pid))
         if not _waited_for(self._answers, lambda: process.poll() is None):
             self.kill()
@@ -211,6 +214,8 @@ class Daemon(Service):
     @property
     def pid(self) -> int | None:
         """The process, where it runs."""
+        if self._started and self._started[-1].poll() is None:
+            return self._started[-1].pid
         path = self.folder / "pid"
         pid = int(path.read_text() or 0) if path.exists() else 0
         # Pids come round again: somebody else's process must not be ended.
@@ -222,8 +227,8 @@ class Daemon(Service):
             return
         with suppress(ProcessLookupError):
             os.killpg(pid, number)
-        with suppress(ChildProcessError):
-            os.waitpid(pid, 0)
+        while self._started:
+            self._started.pop().wait()
         _waited_for(lambda: self.pid is None, lambda: True)
         (self.folder / "pid").unlink()
 

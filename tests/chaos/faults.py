@@ -97,7 +97,10 @@ class Chaos:
             self._deck = self.kinds
             self._random.shuffle(self._deck)
         kind = self._deck.pop()
-        fault = self._kinds[kind]()
+        try:
+            fault = self._kinds[kind]()
+        except psutil.NoSuchProcess:
+            return None  # It ended by itself while it was being looked at.
         if fault is not None:
             self.faults.append(fault)
         return fault
