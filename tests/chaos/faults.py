@@ -9,6 +9,7 @@ import random
 import re
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ AWAY_SECONDS: Final = (1.0, 4.0)
 DISK_SECONDS: Final = (2.0, 5.0)
 LATE_SECONDS: Final = (2.0, 10.0)
 DOORBELLS: Final = 8
+LOOK_FOR_SECONDS: Final = 3.0
+"""How long somebody who comes and goes, such as a tool of a pipeline, is waited for."""
 
 
 def now() -> datetime:
@@ -158,16 +161,16 @@ class Chaos:
 
     def _killing_of_a_step(self, kind: str, wanted: str) -> Callable[[], Fault | None]:
         def kill() -> Fault | None:
-            workers = self._random.sample(WORKERS, len(WORKERS))
-            for worker in workers:
+            deadline = time.monotonic() + LOOK_FOR_SECONDS
+            while time.monotonic() < deadline:
+                worker = self._random.choice(WORKERS)
                 found = self.cluster.processes(worker)
                 victims = [process for process in found if kind_of(process) == wanted]
-                if not victims:
-                    continue
-                victim = self._random.choice(victims)
-                hit = Hit(pid=found[0].pid) if wanted == ZYGOTE else _attempt_of(victim)
-                name = _name(victim)
-                return self._kill(victim, Fault(kind=kind, at=now(), victim=f"{worker}: {name}", hit=hit))
+                if victims:
+                    victim = self._random.choice(victims)
+                    hit = Hit(pid=found[0].pid) if wanted == ZYGOTE else _attempt_of(victim)
+                    name = _name(victim)
+                    return self._kill(victim, Fault(kind=kind, at=now(), victim=f"{worker}: {name}", hit=hit))
             return None
 
         return kill

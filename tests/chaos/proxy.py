@@ -53,11 +53,9 @@ class Proxy:
 
     async def _close(self) -> None:
         self._server.close()
-        await self._drop()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await self._drop()
+            await asyncio.wait(others, timeout=1)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)

@@ -7,7 +7,7 @@ from services import PostgreSQL, RabbitMQ, Service, missing
 
 from tests.chaos.session import Plan, run
 
-SHORT = Plan(analyses=20, interval=2.0, seed=1, lease_seconds=6)
+SHORT = Plan(analyses=20, interval=3.0, seed=1, lease_seconds=6)
 NEEDED: tuple[type[Service], ...] = (PostgreSQL, RabbitMQ)
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.timeout(1800), pytest.mark.xdist_group("chaos")]
