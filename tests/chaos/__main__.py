@@ -12,10 +12,7 @@ something is wrong, all logs and tables are kept in the folder that is named at 
 """
 
 import argparse
-import shutil
 import sys
-import tempfile
-from pathlib import Path
 
 from tests.chaos.session import Plan, run
 
@@ -37,21 +34,8 @@ def main() -> int:
         lease_seconds=options.lease,
         kinds=tuple(options.faults),
     )
-    folder = Path(tempfile.mkdtemp(prefix="qanat-chaos-"))
-    print(f"{options.analyses} analyses, a fault every {options.interval:g} s, seed {options.seed}; logs in {folder}")
-    good = False
-    try:
-        verdict = run(plan, folder=folder, tell=lambda line: print(line, flush=True))
-        good = verdict.good
-        for kind, found in verdict.problems.items():
-            for problem in found[:10]:
-                print(f"{kind}: {problem}")
-    finally:
-        if good and not options.keep:
-            shutil.rmtree(folder)
-        else:
-            print(f"logs, faults and tables are in {folder}")
-    return 0 if good else 1
+    verdict = run(plan, tell=lambda line: print(line, flush=True), keep=options.keep)
+    return 0 if verdict.good else 1
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 import json
 import logging
 import random
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +21,7 @@ from tests.waiting import NotInTime, until
 
 AT_ONCE: Final = 6
 LOOK_SECONDS: Final = 0.2
+PROBLEMS_SHOWN: Final = 10
 TELL_EVERY_SECONDS: Final = 5.0
 CALM_SECONDS: Final = 180.0
 """How long all that is under way may take when the faults have stopped."""
@@ -39,8 +42,26 @@ class Plan:
     """Of faults; none are all."""
 
 
-def run(plan: Plan, *, folder: Path, tell: Callable[[str], None]) -> Verdict:
-    """Do it; everything that was seen lies in ``folder`` afterwards."""
+def run(plan: Plan, *, tell: Callable[[str], None], keep: bool = False) -> Verdict:
+    """Do it; where something is wrong, or ``keep``, all logs and tables stay in a folder that is named."""
+    # PostgreSQL, which does not run as root, must get to it: what pytest gives is closed to others.
+    folder = Path(tempfile.mkdtemp(prefix="qanat-chaos-"))
+    tell(f"{plan.analyses} analyses, a fault every {plan.interval:g} s, seed {plan.seed}; logs in {folder}")
+    verdict = None
+    try:
+        verdict = _run(plan, folder=folder, tell=tell)
+        for kind, found in verdict.problems.items():
+            for problem in found[:PROBLEMS_SHOWN]:
+                tell(f"{kind}: {problem}")
+    finally:
+        if verdict is not None and verdict.good and not keep:
+            shutil.rmtree(folder)
+        else:
+            tell(f"logs, faults and tables are in {folder}")
+    return verdict
+
+
+def _run(plan: Plan, *, folder: Path, tell: Callable[[str], None]) -> Verdict:
     logging.getLogger("qanat.cli.up.keeper").setLevel(logging.ERROR)  # ends are what this is about
     with Cluster(folder=folder, lease_seconds=plan.lease_seconds) as cluster:
         cluster.wait_until_ready()
@@ -62,8 +83,7 @@ def run(plan: Plan, *, folder: Path, tell: Callable[[str], None]) -> Verdict:
             )
             verdict.problems["not back"] = chaos.troubles
             _keep_evidence(folder, oracle=oracle, chaos=chaos, verdict=verdict)
-    tell("")
-    for line in (*_faults(chaos), *verdict.lines()):
+    for line in ("", *_faults(chaos), *verdict.lines()):
         tell(line)
     return verdict
 
