@@ -13,8 +13,11 @@ something is wrong, all logs and tables are kept in the folder that is named at 
 
 import argparse
 import sys
+from typing import Final
 
 from tests.chaos.session import Plan, run
+
+MARGIN_SECONDS: Final = 10.0
 
 
 def main() -> int:
@@ -32,6 +35,7 @@ def main() -> int:
         interval=options.interval,
         seed=options.seed,
         lease_seconds=options.lease,
+        recovers_within=options.lease + MARGIN_SECONDS,
         kinds=tuple(options.faults),
     )
     verdict = run(plan, tell=lambda line: print(line, flush=True), keep=options.keep)

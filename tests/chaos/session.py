@@ -38,6 +38,8 @@ class Plan:
     """Between two faults, in seconds on average."""
     seed: int
     lease_seconds: int
+    recovers_within: float | None = None
+    """Seconds for 99 of 100 recoveries; None: however long they take."""
     kinds: tuple[str, ...] = ()
     """Of faults; none are all."""
 
@@ -79,7 +81,7 @@ def _run(plan: Plan, *, folder: Path, tell: Callable[[str], None]) -> Verdict:
                 work=work,
                 faults=chaos.faults,
                 left_over=left_over,
-                lease_seconds=plan.lease_seconds,
+                limit=plan.recovers_within,
             )
             verdict.problems["not back"] = chaos.troubles
             _keep_evidence(folder, oracle=oracle, chaos=chaos, verdict=verdict)
