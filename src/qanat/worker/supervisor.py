@@ -22,7 +22,7 @@ from qanat.contract.statuses import FailureClass
 from qanat.contract.worker_protocol import Claim, Commit, Failure, Heartbeat, Resources, StepSpec
 from qanat.worker import memory, processes, shims, tool_server
 from qanat.worker.identity import ModelIdentity
-from qanat.worker.run_dir import DISK_IS_FULL, PROGRESS, RESULT, RunDir
+from qanat.worker.run_dir import DISK_IS_FULL, EXIT_DISK_FULL, PROGRESS, RESULT, RunDir
 from qanat.worker.runner_spec import RunnerSpec
 from qanat.worker.runners import Runners, runner_environment
 from qanat.worker.server import BEATS_PER_LEASE, Refused, Server, ServerAway
@@ -59,6 +59,12 @@ class Attempt:
     peak_memory: int = 0
     cpu_seconds: float = 0.0
     run_seconds: float | None = None
+    disk_was_full: bool = False
+    """At one of the looks: by the time that the step has ended, others may have made room."""
+
+    def look_at_disk(self) -> None:
+        """Note whether the disk is full now."""
+        self.disk_was_full |= shutil.disk_usage(self.run_dir.path).free < LITTLE_ROOM_BYTES
 
     def resources(self) -> Resources:
         """Return what the attempt has used so far, and how far it is where that is known."""
@@ -209,6 +215,7 @@ class Supervisor:
             self._end(attempt, grace_seconds=self._settings.kill_after_seconds)
         finally:
             runner.close()
+        attempt.look_at_disk()
         attempt.cpu_seconds = max(attempt.cpu_seconds, ended.cpu_seconds)
         attempt.peak_memory = attempt.peak_memory or ended.peak_memory_bytes
         return ended.exit_code
@@ -264,6 +271,7 @@ class Supervisor:
     def _measure(attempt: Attempt) -> float:
         """Look at what the attempt uses; return how long that took, in seconds of this thread."""
         started = time.thread_time()
+        attempt.look_at_disk()
         if attempt.sessions:
             used = processes.usage(attempt.sessions)
             attempt.peak_memory = max(attempt.peak_memory, used.memory_bytes)
@@ -282,10 +290,9 @@ class Supervisor:
         ended_by = -exit_code if exit_code < 0 else None
         slug = attempt.spec["slug"]
         short = memory.oom_kills() > attempt.oom_kills_before
-        if (
-            shutil.disk_usage(attempt.run_dir.path).free < LITTLE_ROOM_BYTES
-            and result.get("failure_class", FailureClass.MODEL) == FailureClass.MODEL
-        ):
+        if (attempt.disk_was_full or exit_code == EXIT_DISK_FULL) and result.get(
+            "failure_class", FailureClass.MODEL
+        ) == FailureClass.MODEL:
             # Whatever the model says of it: the step may not even have been able to write down its result.
             failure_class, message = FailureClass.INFRASTRUCTURE, DISK_IS_FULL
         elif short and result.get("failure_class", FailureClass.MODEL) == FailureClass.MODEL:

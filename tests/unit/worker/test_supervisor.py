@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -13,6 +14,7 @@ from qanat.contract import labels
 from qanat.contract.statuses import FailureClass
 from qanat.worker import memory
 from qanat.worker.identity import ModelIdentity
+from qanat.worker.run_dir import EXIT_DISK_FULL
 from qanat.worker.runners import Runners, runner_environment
 from qanat.worker.settings import WorkerSettings
 from qanat.worker.supervisor import Supervisor
@@ -241,3 +243,25 @@ def test_a_doorbell_that_comes_twice_is_answered_once(supervise: Callable[[Twin]
     supervisor.drain()
     first.join()
     assert server.released == 1
+
+
+def test_a_disk_that_was_full_meanwhile_is_not_held_against_the_model(
+    supervise: Callable[[Twin], Supervisor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter([0])  # Then there is room again.
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=next(looks, 2**40)))
+    server = Twin(parameters={"exit": 1, "silent": True})
+
+    supervise(server).run(step_id=1, fence=1)
+
+    assert server.failed[0]["failure_class"] == FailureClass.INFRASTRUCTURE
+
+
+def test_a_runner_that_has_no_room_for_its_result_is_not_held_against_the_model(
+    supervise: Callable[[Twin], Supervisor],
+) -> None:
+    server = Twin(parameters={"exit": EXIT_DISK_FULL, "silent": True})
+
+    supervise(server).run(step_id=1, fence=1)
+
+    assert server.failed[0]["failure_class"] == FailureClass.INFRASTRUCTURE
