@@ -106,6 +106,8 @@ class Chaos:
             return None  # It ended by itself while it was being looked at.
         if fault is not None:
             self.faults.append(fault)
+            with (self.cluster.logs / "faults.log").open("a") as log:
+                log.write(f"{fault.at} {fault.kind} {fault.victim} {fault.hit or ''}\n")
         return fault
 
     def end(self) -> None:

@@ -38,6 +38,8 @@ class Plan:
     """Between two faults, in seconds on average."""
     seed: int
     lease_seconds: int
+    most_faults: int | None = None
+    """None: as many as there is time for."""
     recovers_within: float | None = None
     """Seconds for 99 of 100 recoveries; None: however long they take."""
     kinds: tuple[str, ...] = ()
@@ -98,6 +100,8 @@ def _disturb(plan: Plan, *, work: Work, chaos: Chaos, oracle: Oracle, tell: Call
 
     def strike() -> None:
         while not over.wait(moments.uniform(0.5, 1.5) * plan.interval):
+            if len(chaos.faults) == plan.most_faults:
+                return
             chaos.strike()
 
     striking = threading.Thread(target=strike, name="faults")

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from qanat.contract.statuses import FailureClass
-from qanat.domain.retries import WORKERS_KILLED
+from qanat.domain.retries import MODEL_ATTEMPTS, WORKERS_KILLED
 from tests.chaos.faults import Fault
 from tests.chaos.oracle import EVENTS, RUNS, STEPS, WRONG_COUNTS, Attempt, Oracle
 from tests.chaos.work import Wanted, Work
@@ -194,23 +194,28 @@ def _ended_wrongly(
         run = by_analysis.get(one.analysis)
         if run is None or run["state"] in {"submitted", "active"}:
             continue
-        if run["state"] == one.end or _was_set_aside(run, attempts, faults):
+        if run["state"] == one.end or _was_given_up(run, attempts, faults):
             continue
         yield f"analysis {one.analysis} ({one.shape}, {one.way}): {run['state']}, not {one.end}: {run['error']}"
 
 
-def _was_set_aside(run: dict[str, Any], attempts: Iterable[Attempt], faults: Sequence[Fault]) -> bool:
-    """Say whether a run has failed by the rule that a step which loses so many workers is given up."""
-    if run["state"] != "failed" or run["error"].get("class") != FailureClass.WORKER_LOST:
+def _was_given_up(run: dict[str, Any], attempts: Iterable[Attempt], faults: Sequence[Fault]) -> bool:
+    """Say whether a run has failed by a rule, as it does where a step of it was hit so often.
+
+    One that loses three workers is set aside. A tool that is killed ends its pipeline, which nobody can tell from a
+    mistake of the model's: twice is final.
+    """
+    if run["state"] != "failed":
         return False
-    hit = [
-        one
+    causes = [
+        _cause(one, one.ended, faults)
         for one in attempts
-        if (one.run_id, one.slug) == (run["id"], run["error"]["step"])
-        and one.ended is not None
-        and _cause(one, one.ended, faults) is not None
+        if (one.run_id, one.slug) == (run["id"], run["error"].get("step")) and one.ended is not None
     ]
-    return len(hit) >= WORKERS_KILLED
+    if run["error"]["class"] == FailureClass.WORKER_LOST:
+        return sum(cause is not None for cause in causes) >= WORKERS_KILLED
+    tools = sum(cause is not None and cause.kind == "kill tool" for cause in causes)
+    return run["error"]["class"] == FailureClass.MODEL and tools >= MODEL_ATTEMPTS
 
 
 def _illegal(by_analysis: dict[int, dict[str, Any]]) -> Iterable[str]:
