@@ -15,6 +15,8 @@ import settings_page
 
 from qanat.contract.statuses import AnalysisStatus, RunKind, RunMode, StepState
 from qanat.domain import analysis_status, run_plan, step_state
+from qanat.server.counting import counters
+from qanat.server.probes import gauges
 
 PAGES = Path(__file__).resolve().parent.parent / "docs" / "reference"
 CHUNKS = 2
@@ -61,7 +63,7 @@ def plan_table(mode: RunMode) -> str:
 
 def drawings() -> dict[str, dict[str, str]]:
     """Return every drawing by its page and the name of its markers."""
-    return {"statuses.md": _of_statuses(), "configuration.md": _of_configuration()}
+    return {"statuses.md": _of_statuses(), "configuration.md": _of_configuration(), "metrics.md": _of_metrics()}
 
 
 def _of_configuration() -> dict[str, str]:
@@ -74,6 +76,18 @@ def _of_configuration() -> dict[str, str]:
         "needless": table(without, settings_page.unused_rows(yet=False)),
         "missing": table(without, settings_page.unused_rows(yet=True)),
         "others": table(("variable", "what it is"), settings_page.other_rows()),
+    }
+
+
+def _of_metrics() -> dict[str, str]:
+    head = ("name", "labels", "what it is")
+    counted = (
+        (f"`{metric.name}{'_total' if metric.type == 'counter' else ''}`", _labels(labels), metric.documentation)
+        for metric, labels in counters.described()
+    )
+    return {
+        "gauges": table(head, ((f"`{gauge.name}`", _labels(gauge.labels), gauge.about) for gauge in gauges.ALL)),
+        "counters": table(head, counted),
     }
 
 

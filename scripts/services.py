@@ -47,6 +47,8 @@ class Service(ABC):
     packages: ClassVar[tuple[str, ...]]
     """Of Debian; the first that there is."""
     folder: Path
+    host: str = HOST
+    """The address on which it listens."""
 
     @staticmethod
     @abstractmethod
@@ -92,6 +94,8 @@ class PostgreSQL(Service):
     title = "PostgreSQL"
     packages = ("postgresql",)
     port: int | None = None
+    guests: str = ""
+    """The network from which it may be reached, beside this host's own."""
     options: str = ""
     """More that the server is told."""
 
@@ -108,7 +112,7 @@ class PostgreSQL(Service):
         """The address of an empty database on it."""
         if self.port is None:
             return f"postgresql://{USER}@/postgres?host={self.folder}"
-        return f"postgresql://{USER}:{self.password}@{HOST}:{self.port}/postgres"
+        return f"postgresql://{USER}:{self.password}@{self.host}:{self.port}/postgres"
 
     def start(self) -> None:
         """See ``Service``; what a hard stop left is recovered first."""
@@ -118,8 +122,8 @@ class PostgreSQL(Service):
             return
         where = f"listen_addresses='' -c unix_socket_directories={self.folder}"
         if self.port is not None:
-            _require_free(self.port, self.title)
-            where = f"listen_addresses={HOST} -c port={self.port} -c unix_socket_directories=''"
+            _require_free(self, self.port)
+            where = f"listen_addresses={self.host} -c port={self.port} -c unix_socket_directories=''"
         self._do("pg_ctl", "-D", "data", "-w", "-l", "log", "-o", f"-c {where} {self.options}", "start")
 
     def stop(self, *, mode: str = "fast") -> None:
@@ -137,6 +141,9 @@ class PostgreSQL(Service):
                 shutil.chown(path, SYSTEM_USER)
             self._require_way()
         self._do("initdb", "-D", "data", "-U", USER, "--no-sync", *authentication)
+        if self.guests:
+            with (self.folder / "data" / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {self.guests} scram-sha-256\n")
 
     def _require_way(self) -> None:
         if self._run(["test", "-w", str(self.folder)], cwd=Path("/")).returncode:
@@ -183,7 +190,7 @@ class Daemon(Service):
         programme = self.programme()
         if programme is None:
             raise ServiceFailed(missing(type(self)))
-        _require_free(self.port, self.title)
+        _require_free(self, self.port)
         command, environment = self._prepared(programme)
         with (self.folder / "output").open("wb") as output:
             process = subprocess.Popen(
@@ -268,7 +275,7 @@ class RabbitMQ(Daemon):
     @property
     def url(self) -> str:
         """Its address."""
-        return f"amqp://{USER}:{self.password}@{HOST}:{self.port}//"
+        return f"amqp://{USER}:{self.password}@{self.host}:{self.port}//"
 
     def wipe(self) -> None:
         """Remove all queues and messages of one that does not run."""
@@ -287,7 +294,7 @@ class RabbitMQ(Daemon):
         return [str(programme)], {
             "HOME": str(self.folder),
             "RABBITMQ_NODENAME": f"{USER}{self.port}@localhost",
-            "RABBITMQ_NODE_IP_ADDRESS": HOST,
+            "RABBITMQ_NODE_IP_ADDRESS": self.host,
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_DIST_PORT": str(self.distribution_port),
             "RABBITMQ_MNESIA_BASE": str(self.folder / "mnesia"),
@@ -303,7 +310,7 @@ class RabbitMQ(Daemon):
 
     def _answers(self) -> bool:
         # It listens when all else is up, and answers the protocol's first word with the offer of a connection.
-        return _said(self.port, b"AMQP\x00\x00\x09\x01").startswith(b"\x01")
+        return _said(self.host, self.port, b"AMQP\x00\x00\x09\x01").startswith(b"\x01")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -322,21 +329,21 @@ class Redis(Daemon):
     @property
     def url(self) -> str:
         """Its address."""
-        return f"redis://:{self.password}@{HOST}:{self.port}/0"
+        return f"redis://:{self.password}@{self.host}:{self.port}/0"
 
     @property
     def _marker(self) -> str:
-        return f"{HOST}:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def _prepared(self, programme: Path) -> tuple[Sequence[str], Mapping[str, str]]:
         configuration = self.folder / "redis.conf"
         password = self.password
         configuration.touch(mode=0o600)
-        configuration.write_text(f"bind {HOST}\nport {self.port}\ndir {self.folder}\nrequirepass {password}\n")
+        configuration.write_text(f"bind {self.host}\nport {self.port}\ndir {self.folder}\nrequirepass {password}\n")
         return [str(programme), str(configuration)], {}
 
     def _answers(self) -> bool:
-        return _said(self.port, f"AUTH {self.password}\r\n".encode()).startswith(b"+OK")
+        return _said(self.host, self.port, f"AUTH {self.password}\r\n".encode()).startswith(b"+OK")
 
 
 KINDS: Final[Mapping[str, type[Service]]] = {"postgresql": PostgreSQL, "rabbitmq": RabbitMQ, "redis": Redis}
@@ -352,13 +359,13 @@ def of_repository() -> dict[str, Service]:
     }
 
 
-def free_ports(number: int) -> list[int]:
+def free_ports(number: int, *, host: str = HOST) -> list[int]:
     """Return ports that nobody uses at this moment, and that the system gives to no outgoing connection later."""
     found: list[int] = []
     while len(found) < number:
         port = SAFE_PORTS.start + secrets.randbelow(len(SAFE_PORTS))
         with socket.socket() as probe, suppress(OSError):
-            probe.bind((HOST, port))
+            probe.bind((host, port))
             found += [port] if port not in found else []
     return found
 
@@ -403,20 +410,23 @@ def _make_no_cluster() -> None:
         configuration.write_text("create_main_cluster = false\n")
 
 
-def _require_free(port: int, title: str) -> None:
+def _require_free(service: Service, port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((service.host, port))
         except OSError as error:
-            message = f"{title}: port {port} of {HOST} is taken ({error.strerror}): end what listens there."
+            message = (
+                f"{service.title}: port {port} of {service.host} cannot be used ({error.strerror}): "
+                "end what listens there."
+            )
             raise ServiceFailed(message) from error
 
 
-def _said(port: int, question: bytes) -> bytes:
+def _said(host: str, port: int, question: bytes) -> bytes:
     """Return the beginning of what a server answers; nothing where it does not."""
     try:
-        with socket.create_connection((HOST, port), timeout=2) as connection:
+        with socket.create_connection((host, port), timeout=2) as connection:
             connection.sendall(question)
             return connection.recv(64)
     except OSError:

@@ -6,20 +6,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from services import PostgreSQL
+from services import PostgreSQL, free_ports
 
 binaries = PostgreSQL.programme
 
 
 @contextmanager
-def server(*, durable: bool = False) -> Iterator[str]:
+def server(*, durable: bool = False, address: str = "", subnet: str = "") -> Iterator[str]:
     """Run a server and yield the URL of an empty database on it; it keeps nothing.
 
-    Where ``durable``, it writes as a real one does: a commit waits for the disk.
+    Where ``durable``, it writes as a real one does: a commit waits for the disk. With an address it listens there, for
+    whoever comes from the subnet, on a port of its own; else on a socket.
     """
     root = Path(tempfile.mkdtemp(prefix="qanat-pg-"))
     fsync = "on" if durable else "off"
-    service = PostgreSQL(folder=root, options=f"-c fsync={fsync} -c max_connections=60")
+    service = PostgreSQL(
+        folder=root,
+        host=address,
+        port=free_ports(1, host=address)[0] if address else None,
+        guests=subnet,
+        options=f"-c fsync={fsync} -c max_connections=60",
+    )
     try:
         service.start()
         yield service.url

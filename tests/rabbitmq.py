@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from services import RabbitMQ, free_ports
+from services import HOST, RabbitMQ, free_ports
 
 programme = RabbitMQ.programme
 
 
 @contextmanager
-def server() -> Iterator[str]:
+def server(*, address: str = HOST) -> Iterator[str]:
     """Run a broker and yield its URL; it keeps nothing."""
     root = Path(tempfile.mkdtemp(prefix="qanat-rabbit-"))
-    port, distribution = free_ports(2)
-    service = RabbitMQ(folder=root, port=port, distribution_port=distribution)
+    port, distribution = free_ports(2, host=address)
+    service = RabbitMQ(folder=root, host=address, port=port, distribution_port=distribution)
     try:
         service.start()
         yield service.url

@@ -1,4 +1,4 @@
-"""Celery's queues as every process declares them, and how long each waits for a broker that is away.
+"""How every process speaks to the broker: the queues as all declare them, and how soon one that vanished is missed.
 
 RabbitMQ turns away whoever declares a queue otherwise than the first.
 """
@@ -12,8 +12,28 @@ from kombu import Exchange, Queue
 
 from qanat.contract.queues import arguments
 
-PAUSES: Final[dict[str, int]] = {"interval_start": 1, "interval_step": 0, "interval_max": 1}
-"""In seconds."""
+LONGEST_PAUSE_SECONDS: Final = 5.0
+CONNECTIONS: Final[dict[str, Any]] = {
+    # Both ends miss the other after twice this. A consumer that waits sends nothing, so only this tells it that the
+    # network has swallowed its broker; and the broker gives its unanswered messages to others. Celery's two minutes
+    # are longer than a lease.
+    "broker_heartbeat": 10,
+    # A broker may be away for an hour; Celery would end the process after a hundred tries.
+    "broker_connection_max_retries": None,
+    "broker_connection_retry_on_startup": True,
+}
+"""Settings of all Celery apps."""
+CONFIRM_SECONDS: Final = 10.0
+"""How long to wait for the broker's word that it has a message: one that is short of memory or disk takes messages and
+says nothing."""
+
+
+class Connection(KombuConnection):
+    """A connection that is tried for at least every few seconds: by itself kombu waits up to half a minute."""
+
+    def ensure_connection(self, *args: Any, **options: Any) -> KombuConnection:  # type: ignore[override]  # noqa: ANN401 - handed on
+        """Connect, as kombu does."""
+        return super().ensure_connection(*args, **{"interval_max": LONGEST_PAUSE_SECONDS, **options})
 
 
 class Queues(CeleryQueues):
@@ -24,20 +44,8 @@ class Queues(CeleryQueues):
         return Queue(name, Exchange(name), routing_key=name, queue_arguments=arguments(name))
 
 
-class Connection(KombuConnection):
-    """A connection to a broker that is looked for each second while it is away.
-
-    Celery has consumers look ever more rarely, half a minute apart in the end, and runs stand still for so long after
-    the broker is back.
-    """
-
-    def ensure_connection(self, *given: Any, **named: Any) -> KombuConnection:  # type: ignore[override]  # noqa: ANN401
-        """Connect, as kombu does but for the pauses."""
-        return super().ensure_connection(*given, **{**PAUSES, **named})
-
-
 class Amqp(AMQP):
     """What Celery apps of ours take for ``amqp``."""
 
-    queues_cls = Queues
     Connection = Connection
+    queues_cls = Queues

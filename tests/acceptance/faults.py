@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -80,15 +81,22 @@ class Up:
         return list(found.values())
 
     def find(self, kind: str) -> list[psutil.Process]:
-        """Return the processes of a kind, found by what process listings show."""
-        return [process for process in self.processes() if kind_of(process) == kind]
+        """Return the processes of a kind, found by what process listings show: quickly, for a tool is soon gone."""
+        return [one for one in psutil.process_iter() if kind_of(one) == kind and self._descends_from_us(one)]
 
-    def kill(self, kind: str) -> None:
-        """Kill -9 one kind of process as soon as there is one."""
-        victims = until(lambda: self.find(kind), what=f"there is a process of kind {kind}", every=0.01)
+    def kill(self, kind: str, *, unless: Callable[[], bool]) -> bool:
+        """Kill -9 one kind of process as soon as there is one, unless something holds by then; say whether it did."""
+        victims: list[psutil.Process] = []
+
+        def found() -> bool:
+            victims.extend(self.find(kind))
+            return bool(victims) or unless()
+
+        until(found, what=f"there is a process of kind {kind}", every=0.01)
         for victim in victims:
             with contextlib.suppress(psutil.NoSuchProcess):
                 victim.kill()
+        return bool(victims)
 
     def kill_all(self) -> None:
         """Kill -9 everything at once."""
@@ -105,6 +113,12 @@ class Up:
         )
         self.layout.running.unlink()
         (self.layout.root / "up.log").unlink()
+
+    def _descends_from_us(self, process: psutil.Process) -> bool:
+        try:
+            return any(self._is_ours(one) for one in (process, *process.parents()))
+        except psutil.Error:
+            return False
 
     def _is_ours(self, process: psutil.Process) -> bool:
         try:
@@ -127,8 +141,7 @@ def kind_of(process: psutil.Process) -> str:  # noqa: PLR0911 - a table
     """Return what a process is."""
     try:
         comm = Path(f"/proc/{process.pid}/comm").read_text().strip()
-        line = " ".join(process.cmdline())
-    except (OSError, psutil.Error):
+    except OSError:
         return ""
     for role in ROLES:
         if comm == f"qanat {role}"[:15]:
@@ -137,6 +150,10 @@ def kind_of(process: psutil.Process) -> str:  # noqa: PLR0911 - a table
         return comm
     if comm in {"gulmc", "fmpy", "evepy", "summarypy", "eltpy", "lecpy", "aalpy", "katpy", "pltpy", "modelpy"}:
         return "tool"
+    try:
+        line = " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
     if "qanat.cli.main up" in line:
         return "up"
     if "qanat.server embedded" in line:
@@ -164,19 +181,21 @@ class Runs:
         self.client.upload(f"portfolios/{portfolio}/location_file/", locations)
         return portfolio
 
-    def start(self) -> int:
-        """Start inputs and losses of a new analysis, in two chunks; return its id."""
-        analysis = self.prepare()
+    def start(self, *, chunks: int = 2) -> int:
+        """Start inputs of a new analysis in two chunks, and losses in so many; return its id."""
+        analysis = self.prepare(loss_chunks=chunks)
         self.client.post(f"analyses/{analysis}/generate_and_run/")
         return analysis
 
-    def prepare(self, *, chunks: int = 2, priority: int = 4, portfolio: int | None = None) -> int:
+    def prepare(
+        self, *, lookup_chunks: int = 2, loss_chunks: int = 2, priority: int = 4, portfolio: int | None = None
+    ) -> int:
         """Make a new analysis that can be started, of another portfolio if need be; return its id."""
         of = self.portfolio if portfolio is None else portfolio
         asked = {"name": "faults", "portfolio": of, "model": self.model, "priority": priority}
         analysis = int(self.client.post("analyses/", asked)["id"])
         self.client.post(f"analyses/{analysis}/settings/", self.settings)
-        cut = {"fixed_lookup_chunks": chunks, "fixed_analysis_chunks": chunks}
+        cut = {"fixed_lookup_chunks": lookup_chunks, "fixed_analysis_chunks": loss_chunks}
         self.client.post(f"analyses/{analysis}/chunking_configuration/", cut)
         return analysis
 

@@ -65,7 +65,9 @@ class Work:
         for way in WAYS:
             self.portfolios[way] = self.runs.upload(self._locations(way))
         started = [
-            Wanted(analysis=self._begun(self.runs.prepare(chunks=chunks), shape), shape=shape)
+            Wanted(
+                analysis=self._begun(self.runs.prepare(lookup_chunks=chunks, loss_chunks=chunks), shape), shape=shape
+            )
             for shape, chunks in SHAPES.items()
         ]
         for one in started:
@@ -84,9 +86,10 @@ class Work:
         way = self._random.choice(WAYS) if self._random.random() < MISBEHAVING_SHARE else ""
         cancelled = self._random.random() < CANCELLED_SHARE or way == HANG  # nothing else ends it
         after = self._random.uniform(0, CANCELLED_WITHIN_SECONDS)
-        analysis = self.runs.prepare(
-            chunks=SHAPES[shape], priority=self._random.choice(PRIORITIES), portfolio=self.portfolios.get(way)
-        )
+        chunks = SHAPES[shape]
+        priority = self._random.choice(PRIORITIES)
+        portfolio = self.portfolios.get(way)
+        analysis = self.runs.prepare(lookup_chunks=chunks, loss_chunks=chunks, priority=priority, portfolio=portfolio)
         one = Wanted(analysis=self._begun(analysis, shape), shape=shape, way=way)
         one.cancel_at = time.monotonic() + after if cancelled else None
         self.wanted.append(one)

@@ -44,7 +44,7 @@ def test_a_port_that_is_taken_is_said(postgresql: PostgreSQL, tmp_path: Path) ->
     assert postgresql.port is not None
     other = RabbitMQ(folder=tmp_path, port=postgresql.port, distribution_port=free_ports(1)[0])
 
-    with pytest.raises(ServiceFailed, match=f"port {postgresql.port} of {HOST} is taken"):
+    with pytest.raises(ServiceFailed, match=f"port {postgresql.port} of {HOST} cannot be used"):
         other.start()
 
 

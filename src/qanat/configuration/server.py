@@ -28,6 +28,11 @@ class ServerSettings(LoginSettings, StorageSettings, DatabaseSettings, BrokerSet
     """Signs tokens; empty: the secret key does. The platform spells it so."""
     worker_key: Annotated[str, Hidden()] = Field(default="", repr=False)
     """Shared by the server and its own workers; empty: one is generated and kept in the data directory."""
+    metrics_token: Annotated[str, Hidden()] = Field(default="", repr=False)
+    """Who sends it as a bearer token may read ``/metrics``; empty: whoever asks from the machine itself may."""
+    probe_port: int = Field(default=0, ge=0, le=65535)
+    """Port on which the roles that serve no HTTP (``task-controller``, ``monitor``, ``beat``) answer ``/livez``,
+    ``/readyz`` and ``/metrics``, at the address of their option ``--host``; 0: none. ``qanat up`` needs none."""
     allowed_hosts: OfServer[ListOf[str]] = ["localhost", "127.0.0.1", "[::1]"]
     """The names by which clients may call the server; ``*``: all."""
     disable_v2_api: OfServer[bool] = False

@@ -6,8 +6,11 @@ from urllib.parse import urlsplit
 
 def is_loopback(host: str) -> bool:
     """Return whether a host, with its port perhaps, is the machine itself."""
-    name = urlsplit(f"//{host}").hostname or ""
+    name = ""
     try:
-        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+        name = urlsplit(f"//{host}").hostname or ""
+        address = ipaddress.ip_address(name)
     except ValueError:
-        return False
+        return name == "localhost"
+    # A socket that listens for both kinds of addresses says one of the old kind in the new one's way.
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback

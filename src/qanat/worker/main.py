@@ -19,6 +19,7 @@ from celery.signals import worker_shutting_down
 from kombu.exceptions import OperationalError as BrokerUnavailable
 
 from qanat import __version__
+from qanat.amqp import CONNECTIONS
 from qanat.configuration.report import log_at_start
 from qanat.configuration.sources import Sources
 from qanat.contract import tasks
@@ -114,8 +115,7 @@ def _listener(settings: WorkerSettings) -> Celery:
         task_serializer="json",
         task_ignore_result=True,
         result_backend=None,
-        broker_connection_retry_on_startup=True,
-        broker_connection_max_retries=None,
+        **CONNECTIONS,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         worker_enable_remote_control=False,

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 POLL_SECONDS = 0.05
+NAME_CHARACTERS = 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,11 @@ class Usage:
 
     memory_bytes: int
     cpu_seconds: float
+
+
+def shown(name: str) -> str:
+    """Return as much of a name as process listings have room for."""
+    return name[:NAME_CHARACTERS]
 
 
 def call_this_process(name: str) -> None:
@@ -46,7 +52,7 @@ def members(sessions: Collection[int], *, directory: Path | None = None) -> list
     found = []
     for process in psutil.process_iter():
         try:
-            ours = os.getsid(process.pid) in sessions or (directory is not None and _works_in(process, directory))
+            ours = os.getsid(process.pid) in sessions or (directory is not None and works_in(process, directory))
             if ours and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except (OSError, psutil.Error):
@@ -54,11 +60,16 @@ def members(sessions: Collection[int], *, directory: Path | None = None) -> list
     return found
 
 
-def kill_own_session() -> None:
-    """Kill every process of the session that this one leads, and then this one."""
-    for process in members({os.getsid(0)}):
+def kill(sessions: Collection[int]) -> None:
+    """Kill every process of some sessions, those that lead them first: they hear of no other's end."""
+    for process in sorted(members(sessions), key=lambda process: process.pid not in sessions):
         with contextlib.suppress(psutil.Error):
             process.kill()
+
+
+def kill_own_session() -> None:
+    """Kill every process of the session that this one leads, and then this one."""
+    kill({os.getsid(0)})
     os.killpg(0, signal.SIGKILL)
 
 
@@ -107,7 +118,7 @@ def end(
     return False
 
 
-def _works_in(process: psutil.Process, directory: Path) -> bool:
+def works_in(process: psutil.Process, directory: Path) -> bool:
     """Say whether a process of our own user has its working directory, or its temporary files, in a directory."""
     places = (process.cwd(), process.environ().get("TMPDIR"))
     if not any(place and Path(place).is_relative_to(directory) for place in places):

@@ -24,7 +24,8 @@ from qanat.contract.worker_protocol import (
 
 logger = logging.getLogger(__name__)
 
-TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+ANSWER_SECONDS = 30.0
+CONNECT_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 5.0
 CONFLICT = 409
@@ -80,7 +81,7 @@ class HttpServer:
 
     def __init__(self, base: str, *, worker_key: str, pause: Callable[[float], None] = time.sleep) -> None:
         """Talk to the API at ``base``, with or without its ``/api/``."""
-        self._client = httpx.Client(base_url=f"{base.rstrip('/')}/workers/", timeout=TIMEOUT)
+        self._client = httpx.Client(base_url=f"{base.rstrip('/')}/workers/", timeout=_timeout(ANSWER_SECONDS))
         self._key = {"Authorization": f"{WORKER_KEY_SCHEME} {worker_key}"}
         self._pause = pause
 
@@ -103,10 +104,11 @@ class HttpServer:
 
     def fetch(self, spec: StepSpec, label: str, target: Path) -> None:
         """See ``Server``."""
+        timeout = _timeout(spec["lease_seconds"])
 
         def stream() -> httpx.Response:
             url = f"steps/{spec['step_id']}/inputs/{label}/"
-            with self._client.stream("GET", url, headers=_token(spec)) as answer:
+            with self._client.stream("GET", url, headers=_token(spec), timeout=timeout) as answer:
                 if answer.is_success:
                     with target.open("wb") as file:
                         for block in answer.iter_bytes(COPY_BYTES):
@@ -126,6 +128,7 @@ class HttpServer:
                 params={"filename": source.name},
                 headers={**_token(spec), "Content-Length": str(source.stat().st_size)},
                 content=_blocks(source),
+                timeout=_timeout(spec["lease_seconds"]),
             )
 
         return cast("OutputFile", self._repeat(spec["lease_seconds"], send).json())
@@ -156,7 +159,8 @@ class HttpServer:
         return self._try(spec["lease_seconds"], "POST", url, headers=_token(spec), json=body)
 
     def _try(self, seconds: float, method: str, url: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - httpx's
-        return self._repeat(seconds, lambda: self._client.request(method, url, **request))
+        timeout = _timeout(seconds)
+        return self._repeat(seconds, lambda: self._client.request(method, url, timeout=timeout, **request))
 
     def _once(self, method: str, url: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - httpx's
         try:
@@ -177,6 +181,15 @@ class HttpServer:
                 logger.warning("%s; it is tried again in %.1f s", error, pause)
             self._pause(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+
+def _timeout(seconds: float) -> httpx.Timeout:
+    """Return how long to wait for a sign of the server where all has to be done within ``seconds``.
+
+    Where the network has swallowed the server nothing else ends the wait, and who waits for longer than the lease keeps
+    a slot busy with a step that is somebody else's.
+    """
+    return httpx.Timeout(min(ANSWER_SECONDS, seconds), connect=min(CONNECT_SECONDS, seconds))
 
 
 def _token(spec: StepSpec) -> dict[str, str]:

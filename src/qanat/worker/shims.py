@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 logger = logging.getLogger(__name__)
 
 IN_PYTHON: Final = Path(__file__).with_name("shim.py")
@@ -22,6 +24,8 @@ COMPILERS: Final = ("cc", "gcc", "clang")
 OPTIONS: Final = (["-O2", "-static"], ["-O2"])
 """A static programme starts sooner; not every host has what that takes."""
 COMPILE_SECONDS: Final = 60.0
+IN_FOLDER: Final = "shim-"
+"""How the name of the compiled one begins."""
 VARIABLE: Final = "KERNEL_TOOLS"
 """Names the folder in which each tool's server listens under the tool's name."""
 
@@ -29,7 +33,7 @@ VARIABLE: Final = "KERNEL_TOOLS"
 def compiled(folder: Path) -> Path | None:
     """Return the compiled shim in a folder, made if it is not there yet; None where that cannot be."""
     compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
-    target = folder / f"shim-{hashlib.sha256(IN_C.read_bytes()).hexdigest()[:12]}"
+    target = folder / f"{IN_FOLDER}{hashlib.sha256(IN_C.read_bytes()).hexdigest()[:12]}"
     if compiler is None or target.exists():
         return target if target.exists() else None
     made = folder / f".{target.name}-{os.getpid()}"
@@ -64,6 +68,15 @@ def lay_out(folder: Path, sockets: Mapping[str, Path], *, shim: Path | None) -> 
             script(folder / name, shlex.join([sys.executable, "-I", "-S", str(IN_PYTHON), name]))
     os.environ[VARIABLE] = str(listening)
     os.environ["PATH"] = os.pathsep.join([str(folder), os.environ.get("PATH", os.defpath)])
+
+
+def is_one(process: psutil.Process) -> bool:
+    """Say whether a process is a shim.
+
+    Raises:
+        psutil.Error: it has ended, or is not for us to see.
+    """
+    return Path(process.exe()).name.startswith(IN_FOLDER) or str(IN_PYTHON) in process.cmdline()
 
 
 def script(path: Path, command: str, *, after: str = "") -> None:

@@ -22,6 +22,9 @@ class Doorbell:
 class Slots:
     """Takes doorbells in the order in which they came; each step runs in a thread of its own.
 
+    A doorbell that rings again while the step waits here, or runs, is forgotten: the server would give the same worker
+    the same step again, taking it for one that did not hear the answer.
+
     The queue needs no bound: the task controller never has more doorbells out than a model's workers have slots, plus
     one, and rings again only for somebody idle.
     """
@@ -32,12 +35,18 @@ class Slots:
         self._run = run
         self._free = threading.Semaphore(number)
         self._doorbells: queue.SimpleQueue[Doorbell | None] = queue.SimpleQueue()
+        self._known: set[Doorbell] = set()
+        self._lock = threading.Lock()
         self._steps: list[threading.Thread] = []
         self._porter = threading.Thread(target=self._take, name="slots")
         self._porter.start()
 
     def ring(self, doorbell: Doorbell) -> None:
         """Put a doorbell aside until there is room."""
+        with self._lock:
+            if doorbell in self._known:
+                return
+            self._known.add(doorbell)
         self._doorbells.put(doorbell)
 
     def close(self) -> None:
@@ -63,4 +72,6 @@ class Slots:
         except Exception:  # the outermost of the thread: the next step deserves its chance
             logger.exception("Step %s could not be seen through; its lease will run out", doorbell.step_id)
         finally:
+            with self._lock:
+                self._known.discard(doorbell)
             self._free.release(share)

@@ -21,6 +21,7 @@ from qanat.contract import along
 from qanat.contract.statuses import FailureClass
 from qanat.contract.worker_protocol import Claim, Commit, Failure, Heartbeat, Resources, StepSpec
 from qanat.worker import memory, processes, shims, tool_server
+from qanat.worker.deadlock import Deadlock
 from qanat.worker.identity import ModelIdentity
 from qanat.worker.run_dir import DISK_IS_FULL, EXIT_DISK_FULL, PROGRESS, RESULT, RunDir
 from qanat.worker.runner_spec import RunnerSpec
@@ -61,6 +62,13 @@ class Attempt:
     run_seconds: float | None = None
     disk_was_full: bool = False
     """At one of the looks: by the time that the step has ended, others may have made room."""
+    killed_because: str = "was killed from outside"
+    """What became of the step where its processes were killed."""
+    deadlock: Deadlock = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Have its processes looked at."""
+        self.deadlock = Deadlock(self.run_dir.path)
 
     def look_at_disk(self) -> None:
         """Note whether the disk is full now."""
@@ -177,9 +185,10 @@ class Supervisor:
         except OSError as error:
             self._server.fail(spec, self._no_room(spec, error))
             return
-        comes_back = attempt.handed_back.is_set() or attempt.abandoned.is_set()
+        if attempt.abandoned.is_set():
+            return  # It is somebody else's, and so is its log.
         try:
-            attempt.files.send_rest_of_log(but_bytes=0 if comes_back else along.SMALL_BYTES)
+            attempt.files.send_rest_of_log(but_bytes=0 if attempt.handed_back.is_set() else along.SMALL_BYTES)
         except ServerAway as away:
             # A log is not worth the step's work: what there is of it stays with the step.
             logger.warning("The end of the log of %s is lost: %s", spec["slug"], away)
@@ -239,7 +248,7 @@ class Supervisor:
         every = spec["lease_seconds"] / BEATS_PER_LEASE
         pause = SHORTEST_PAUSE_SECONDS
         while not attempt.ended.wait(min(every, pause)):
-            pause = max(SHORTEST_PAUSE_SECONDS, PAUSE_FOR_EACH_SECOND * self._measure(attempt))
+            pause = max(SHORTEST_PAUSE_SECONDS, PAUSE_FOR_EACH_SECOND * self._look_at(attempt))
             if time.monotonic() - attempt.last_try < every:
                 continue
             attempt.last_try = time.monotonic()
@@ -267,16 +276,27 @@ class Supervisor:
         if attempt.sessions:
             processes.end(attempt.sessions, directory=attempt.run_dir.path, grace_seconds=grace_seconds)
 
-    @staticmethod
-    def _measure(attempt: Attempt) -> float:
-        """Look at what the attempt uses; return how long that took, in seconds of this thread."""
+    def _look_at(self, attempt: Attempt) -> float:
+        """Look at what the attempt uses and whether it can go on; return how long that took, in CPU-seconds."""
         started = time.thread_time()
         attempt.look_at_disk()
         if attempt.sessions:
             used = processes.usage(attempt.sessions)
             attempt.peak_memory = max(attempt.peak_memory, used.memory_bytes)
             attempt.cpu_seconds = max(attempt.cpu_seconds, used.cpu_seconds)
+            if waiting := attempt.deadlock.found(attempt.sessions):
+                self._give_up(attempt, waiting)
         return time.thread_time() - started
+
+    @staticmethod
+    def _give_up(attempt: Attempt, waiting: Collection[str]) -> None:
+        """Kill what can never go on, and say in its log what it waited for, after what its tools complained of."""
+        attempt.killed_because = "was given up: its processes waited for one that had ended before it opened its pipe"
+        logger.warning("'%s' %s", attempt.spec["slug"], attempt.killed_because)
+        complaints = map(_tail, attempt.run_dir.path.rglob(tool_server.COMPLAINTS))
+        with attempt.run_dir.log.open("a") as log:
+            log.writelines(f"{line}\n" for line in (*filter(None, complaints), *waiting))
+        processes.kill(attempt.sessions)
 
     @staticmethod
     def _result(attempt: Attempt) -> dict[str, Any]:
@@ -302,7 +322,7 @@ class Supervisor:
             failure_class, message = result["failure_class"], result["message"]
         elif ended_by == signal.SIGKILL:
             failure_class = FailureClass.WORKER_LOST
-            message = f"'{slug}' was killed from outside."
+            message = f"'{slug}' {attempt.killed_because}."
         elif ended_by is not None:
             failure_class = FailureClass.MODEL
             message = f"'{slug}' was ended by signal {ended_by} ({signal.Signals(ended_by).name})."

@@ -48,9 +48,13 @@ SOCKET: Final = "tools.socket"
 LIGHT_SOCKET: Final = "light-tools.socket"
 """Where a server of the light ones listens, if the step has one."""
 FOLDER: Final = "tools"
+SERVE_TOOLS: Final = "serve-tools"
+"""What a server of tools is called in process listings."""
 WATCHDOG: Final = "oasis_exec_monitor.sh"
 """Looks every two seconds whether the run script's tools complain. While it sleeps in between it holds the script's
 output open, and the kernel waits for that to close: up to two seconds a script, unless its output goes elsewhere."""
+COMPLAINTS: Final = "stderror.err"
+"""Where it looks: what the tools have written to their stderr, in a folder of the script's logs."""
 WAITING: Final = 512
 """Shims that may wait to be heard at once."""
 
@@ -111,6 +115,7 @@ def listen(directory: Path, name: str) -> socket.socket:
 
 def serve(listener: socket.socket, tools: Tools, *, lifeline: tuple[int, ...]) -> NoReturn:
     """Fork a tool for each shim that calls, until one of the descriptors ``lifeline`` becomes readable."""
+    processes.call_this_process(SERVE_TOOLS)
     programs = {name: functools.partial(_run, tool) for name, tool in tools.items()}
     # Of a pipeline with a tool killed, others may wait for ever for it to open its end of a pipe: the step is lost.
     killed = processes.kill_own_session

@@ -16,7 +16,7 @@ from typing import NoReturn
 from qanat.worker import processes, tool_server
 from qanat.worker.fork_server import ForkServer, Lifeline, take_from_parent
 from qanat.worker.kernel import numba_cache
-from qanat.worker.zygotes import PID, RUN_STEP, SERVE_TOOLS
+from qanat.worker.zygotes import PID, RUN_STEP
 
 
 def main(steps: int, tools: int) -> NoReturn:
@@ -36,7 +36,9 @@ def main(steps: int, tools: int) -> NoReturn:
     def serve_tools(lifeline: Lifeline) -> None:
         tool_server.serve(socket.socket(fileno=os.dup(0)), light, lifeline=lifeline.descriptors)
 
-    ForkServer(for_tools, take_from_parent, {SERVE_TOOLS: serve_tools}, own_sessions=True).serve(lasting=True)
+    ForkServer(for_tools, take_from_parent, {tool_server.SERVE_TOOLS: serve_tools}, own_sessions=True).serve(
+        lasting=True
+    )
 
 
 def _serve_steps(control: socket.socket, *, parent: int) -> NoReturn:

@@ -27,7 +27,6 @@ logger = logging.getLogger(__name__)
 
 COMMAND: Final = (sys.executable, "-P", "-m", "qanat.worker.zygote")
 RUN_STEP: Final = "run-step"
-SERVE_TOOLS: Final = "serve-tools"
 UMASK: Final = 0o077
 """What a model makes is for the worker's eyes only."""
 LOST: Final = Ended(exit_code=-9, cpu_seconds=0.0, peak_memory_bytes=0)
@@ -144,7 +143,7 @@ class Zygote:
             if task in tool_server.NEEDS_TOOLS:
                 with tool_server.listen(directory, tool_server.LIGHT_SOCKET) as listener:
                     streams = [listener.fileno(), said, said]
-                    tools = hand_to_child(self._for_tools, order(argv=[SERVE_TOOLS]), streams)
+                    tools = hand_to_child(self._for_tools, order(argv=[tool_server.SERVE_TOOLS]), streams)
             try:
                 streams = [nothing.fileno(), said, said]
                 runner = hand_to_child(self._for_steps, order(argv=[RUN_STEP, str(spec)]), streams)

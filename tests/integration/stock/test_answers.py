@@ -135,7 +135,9 @@ def test_an_answer_with_a_made_up_token_is_refused(stock: StockWorld, forged: ob
 def test_a_token_ends_its_own_step_and_opens_nothing_else(stock: StockWorld) -> None:
     mine, other = stock.begin(analysis=1), stock.begin(analysis=2)
     victim = other.step
-    forged = signing.dumps([victim.pk, victim.fence], salt=tokens.SALT, key="a key of the worker's own")
+    forged = signing.Signer(salt=tokens.SIGNER.salt, key="a key of the worker's own").sign_object(
+        [victim.pk, victim.fence]
+    )
     http = http_tokens.step_token(step_id=victim.pk, fence=victim.fence)
 
     assert not stock.done(forged, inputs_result())
@@ -203,6 +205,7 @@ def stranger(kind: str, tmp_path: Path, stock: StockWorld) -> str:
     if kind == "a link to a file of the server":
         (tmp_path / "secret").write_text("secret")
         name = f"{'a' * 31}b.txt"
+        root.mkdir(parents=True, exist_ok=True)
         (root / name).unlink(missing_ok=True)
         (root / name).symlink_to(tmp_path / "secret")
         return name

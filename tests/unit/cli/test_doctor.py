@@ -457,6 +457,7 @@ def test_the_ports_of_a_running_platform_are_its_own(running: Here) -> None:
         ({"QANAT_LEASE_SECONDS": "soon"}, "QANAT_LEASE_SECONDS: Input should be a valid number"),
         ({"QANAT_LEASE_SECONDS": "0"}, "QANAT_LEASE_SECONDS"),
         ({"QANAT_SECRET_KEY": "changeme"}, "QANAT_SECRET_KEY is too weak"),
+        ({"QANAT_METRICS_TOKEN": "prometheus"}, "QANAT_METRICS_TOKEN is too weak"),
         ({"QANAT_ALLOWED_HOSTS": '["localhost"'}, "QANAT_ALLOWED_HOSTS: this is no JSON list"),
         ({"QANAT_DATABASE_URL": "mysql://host/name"}, "a database of the kind 'mysql', which is not served"),
         ({"OASIS_SERVER_DB_ENGINE": "django.db.backends.mysql"}, "the database engine 'django.db.backends.mysql'"),

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from qanat.server.realtime.answers import Answer
 from qanat.server.roles.body import SMALL_BODY
-from qanat.server.roles.bridge import BLOCK_BYTES, Answer, Bridge, Environ, environ_of
+from qanat.server.roles.bridge import BLOCK_BYTES, Bridge, Environ, environ_of
 
 LIMIT = 4 * SMALL_BODY
 

@@ -10,8 +10,9 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
+from qanat.server.realtime.answers import Answer, Send
 from qanat.server.roles import bridge
-from qanat.server.roles.bridge import Answer, Bridge, Environ, Send
+from qanat.server.roles.bridge import Bridge, Environ
 from qanat.server.roles.connections import HttpProtocol
 
 PATIENCE = 30.0

@@ -17,6 +17,10 @@ if wish.get("child"):
 if wish.get("hang"):
     (spec_path.parent / "hanging").touch()
     signal.pause()
+if wish.get("stuck"):
+    script = spec_path.parent / "run.sh"
+    script.write_text("mkfifo pipe; cat pipe; echo")
+    subprocess.run(["bash", str(script)], check=False)  # noqa: S607 - PATH finds it
 if number := wish.get("signal"):
     os.kill(os.getpid(), number)
 out = spec_path.parent / "keys.csv"

@@ -12,7 +12,7 @@ import pytest
 
 from qanat.contract import labels
 from qanat.contract.statuses import FailureClass
-from qanat.worker import memory
+from qanat.worker import deadlock, memory
 from qanat.worker.identity import ModelIdentity
 from qanat.worker.run_dir import EXIT_DISK_FULL
 from qanat.worker.runners import Runners, runner_environment
@@ -112,6 +112,22 @@ def test_a_failure_is_reported_by_its_class(
     assert failure["failure_class"] == failure_class
     assert says in failure["message"]
     assert not server.committed
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what processes wait for is seen on Linux only")
+def test_a_step_that_can_never_go_on_is_lost_as_if_it_had_been_killed(
+    supervise: Callable[[Twin], Supervisor], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(deadlock, "STUCK_SECONDS", 0)
+    server = Twin(parameters={"stuck": True})
+
+    supervise(server).run(step_id=1, fence=1)
+
+    [failure] = server.failed
+    assert failure["failure_class"] == FailureClass.WORKER_LOST
+    assert "was given up" in failure["message"]
+    assert "waits for another process to open" in failure["traceback"]
+    assert left_behind(tmp_path) == []
 
 
 def test_a_death_for_want_of_memory_is_told_from_others(

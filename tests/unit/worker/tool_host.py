@@ -1,6 +1,7 @@
 """A process with a tool server of small tools, and a shell that calls them: ``python -m ... FOLDER SCRIPT [SHIM]``."""
 
 import os
+import selectors
 import signal
 import subprocess
 import sys
@@ -12,6 +13,13 @@ from qanat.worker import tool_server
 
 def upper() -> None:
     sys.stdout.write(sys.stdin.read().upper())
+
+
+def look() -> None:
+    with selectors.DefaultSelector() as selector:
+        selector.register(sys.stdin, selectors.EVENT_READ)
+        selector.select()
+    upper()
 
 
 def where() -> None:
@@ -43,7 +51,9 @@ def linger() -> None:
 
 
 def main(folder: Path, script: str, shim: Path | None) -> int:
-    tools: tool_server.Tools = {tool.__name__: tool for tool in (upper, where, leave, complain, stumble, drop, linger)}
+    tools: tool_server.Tools = {
+        tool.__name__: tool for tool in (upper, look, where, leave, complain, stumble, drop, linger)
+    }
     tool_server.start(folder, tools, shim=shim)
     return subprocess.run(["/bin/sh", "-c", script], check=False).returncode
 

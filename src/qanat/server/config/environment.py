@@ -39,11 +39,12 @@ def refuse_weak_secrets(settings: ServerSettings) -> None:
     """
     if settings.debug:
         return
-    for name in ("secret_key", "token_signing_key", "worker_key"):
+    for name in ("secret_key", "token_signing_key", "worker_key", "metrics_token"):
         given = getattr(settings, name)
         if given and (given.lower() in KNOWN_WEAK or len(given) < SHORTEST_SECRET):
+            generated = f" and one is generated in {settings.data_dir}" if name in GENERATED else ""
             message = (
                 f"{settings.origin(name)} is too weak: give at least {SHORTEST_SECRET} random characters, or leave it "
-                f"out and one is generated in {settings.data_dir}."
+                f"out{generated}."
             )
             raise BadSettings(message)

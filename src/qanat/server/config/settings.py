@@ -37,6 +37,7 @@ INSTALLED_APPS = [
     "qanat.server.admin",
 ]
 MIDDLEWARE = [
+    "qanat.server.api.common.middleware.count_requests",
     "django.middleware.security.SecurityMiddleware",
     "qanat.server.api.common.middleware.keep_cookies_from_the_wire",
     "qanat.server.api.common.middleware.SlowDown",

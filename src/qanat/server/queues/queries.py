@@ -8,6 +8,7 @@ wants to know, and a worker controller need see no analysis to scale.
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from django.contrib.auth.models import User
@@ -57,6 +58,12 @@ ShowModels = Callable[[list[RiskModel]], dict[int, Json]]
 def latest_tick() -> int:
     """Return the number of beat's latest tick."""
     return Tick.objects.aggregate(latest=Max("pk"))["latest"] or 0
+
+
+def tick_age(*, now: datetime) -> float | None:
+    """Return the seconds since beat's latest tick, or None where it has never ticked."""
+    latest = Tick.objects.aggregate(at=Max("at"))["at"]
+    return (now - latest).total_seconds() if latest else None
 
 
 def ended(analysis_ids: Collection[int]) -> frozenset[int]:

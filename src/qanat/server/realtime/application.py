@@ -2,15 +2,23 @@
 
 import logging
 from contextlib import suppress
+from typing import Final
 
 from django.db import Error as DatabaseError
 
 from qanat.server.realtime import analysis_status, queue_status
+from qanat.server.realtime.answers import Answer, send_answer
 from qanat.server.realtime.database import Database
 from qanat.server.realtime.sockets import Gone, Message, Receive, Send, Socket
 from qanat.server.realtime.watcher import Watcher
 
 logger = logging.getLogger(__name__)
+
+NOT_HERE: Final = Answer.json(
+    426,
+    '{"detail":"Only websockets are served here: /ws/v2/queue-status/ and /ws/analysis-status/."}',
+    ("Upgrade", "websocket"),
+)
 
 
 class Application:
@@ -25,7 +33,7 @@ class Application:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] != "websocket":
-            await _not_here(send)
+            await send_answer(NOT_HERE, send)
             return
         await receive()
         socket = Socket(scope, receive, send)
@@ -44,10 +52,3 @@ class Application:
             await analysis_status.serve(socket, database=self._database)
         else:
             await socket.refuse()
-
-
-async def _not_here(send: Send) -> None:
-    body = b'{"detail":"Only websockets are served here: /ws/v2/queue-status/ and /ws/analysis-status/."}'
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 426, "headers": [*headers, (b"upgrade", b"websocket")]})
-    await send({"type": "http.response.body", "body": body})

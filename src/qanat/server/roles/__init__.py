@@ -9,6 +9,7 @@ import django
 
 from qanat.configuration.report import log_at_start
 from qanat.configuration.sources import BadSettings, Sources
+from qanat.server.counting.shared import sharing
 
 ROLES = ("api", "websocket", "monitor", "task-controller", "beat", "migrate", "embedded")
 
@@ -17,12 +18,19 @@ def main(arguments: Sequence[str]) -> int:
     """Run a role; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m qanat.server", description=__doc__)
     parser.add_argument("role", choices=ROLES)
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on; of roles without HTTP, for QANAT_PROBE_PORT"
+    )
     parser.add_argument("--port", type=int, default=8000, help="port of the API")
     parser.add_argument("--websocket-port", type=int, default=8001, help="port of the websocket server")
     parser.add_argument("--report", help="file to write to once the server listens (embedded)")
     parser.add_argument("--parent-fd", type=int, help="pipe that closes when the parent is gone (embedded)")
     options = parser.parse_args(arguments)
+    with sharing():
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "qanat.server.config.settings")
     try:
         django.setup()

@@ -18,9 +18,11 @@ from gunicorn.workers.base import Worker
 
 from qanat.server.api.common import admission
 from qanat.server.config.wsgi import application
+from qanat.server.probes.application import Probes
+from qanat.server.realtime.answers import Answer
 from qanat.server.realtime.events import Streams
 from qanat.server.realtime.watcher import Watcher
-from qanat.server.roles.bridge import Answer, Bridge, Environ
+from qanat.server.roles.bridge import Bridge, Environ
 from qanat.server.roles.connections import HttpProtocol, use_all_descriptors
 from qanat.server.roles.forking import keep_shared
 from qanat.server.roles.lifeline import Lifeline
@@ -130,13 +132,14 @@ class ApiServer(BaseApplication):  # type: ignore[misc]
         """Return the application, as each process wants one."""
         folder = Path(settings.FILE_UPLOAD_TEMP_DIR)
         folder.mkdir(parents=True, exist_ok=True)
-        return Bridge(
+        bridge = Bridge(
             application,
             Doorkeeper(),
             folder=folder,
             rest_of=Streams(Watcher()).rest_of,
             threads=settings.QANAT.api_threads,
         )
+        return Probes(bridge)
 
 
 def _share_what_stays() -> None:

@@ -8,7 +8,7 @@ as easily as for one. The threads stay the same, so that each keeps its connecti
 import asyncio
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import unquote_to_bytes
 
+from qanat.server.realtime.answers import Answer, Send, send_answer
 from qanat.server.roles.body import SMALL_BODY, Body
 from qanat.server.roles.connections import CLOSE_SECONDS, HANG_UP
 
 Environ = dict[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 Rest = Callable[[Send], Awaitable[None]]
 """Sends the rest of an answer, piece by piece, in the event loop."""
@@ -41,17 +41,8 @@ class Doorkeeper(Protocol):
     def longest_body(self, environ: Environ) -> int:
         """Return how many bytes the body of this request may have."""
 
-    def refusal(self, environ: Environ) -> "Answer | None":
+    def refusal(self, environ: Environ) -> Answer | None:
         """Return the answer for somebody who may not send a large body here, or None; called in a thread."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """An answer that is ready."""
-
-    status: int
-    headers: Sequence[tuple[str, str]]
-    body: bytes
 
 
 @dataclass
@@ -92,7 +83,7 @@ class Bridge:
             except _Gone:
                 return
             if refused is not None:
-                await _send_answer(refused, send)
+                await send_answer(refused, send)
                 return
             environ |= body.as_input()
             run = _Run(self.application, environ, self.rest_of)
@@ -280,13 +271,7 @@ def _threads(name: str, number: int) -> ThreadPoolExecutor:
 
 def _too_long(limit: int) -> Answer:
     text = f'{{"detail":"The body is longer than the {limit} bytes that this server takes here."}}'
-    return Answer(status=413, headers=[("Content-Type", "application/json")], body=text.encode())
-
-
-async def _send_answer(answer: Answer, send: Send) -> None:
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
+    return Answer.json(413, text)
 
 
 async def _send_stream(run: _Run, rest: Rest, receive: Receive, send: Send, *, hang_up: Callable[[], None]) -> None:

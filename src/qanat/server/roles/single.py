@@ -11,8 +11,7 @@ from django.db import connections
 
 from qanat.contract import queues, tasks
 from qanat.server.config.celery import app
-from qanat.server.roles import preparation
-from qanat.server.roles.api import ApiServer
+from qanat.server.roles import listener, preparation
 from qanat.server.runs.controller import start_controller, start_reaper
 
 logger = logging.getLogger(__name__)
@@ -25,6 +24,8 @@ STORAGE_EVERY_SECONDS = 6 * 3600.0
 def api(*, host: str, port: int, websocket_port: int) -> None:
     """Serve HTTP."""
     del websocket_port
+    from qanat.server.roles.api import ApiServer  # noqa: PLC0415 - needed by this role only
+
     ApiServer(bind=f"{host}:{port}").run()
 
 
@@ -95,6 +96,7 @@ SERVING: dict[str, Callable[..., None]] = {
     "task-controller": task_controller,
     "beat": beat,
 }
+WITHOUT_HTTP = ("monitor", "task-controller", "beat")
 
 
 def run(role: str, *, host: str, port: int, websocket_port: int) -> int:
@@ -107,5 +109,7 @@ def run(role: str, *, host: str, port: int, websocket_port: int) -> int:
             preparation.migrate_tables(verbosity=1)
         preparation.given_admin()
         connections.close_all()  # before the API forks
+    if role in WITHOUT_HTTP and settings.QANAT.probe_port:
+        listener.listen(host=host, port=settings.QANAT.probe_port)
     SERVING[role](host=host, port=port, websocket_port=websocket_port)
     return 0

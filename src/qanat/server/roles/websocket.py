@@ -1,5 +1,7 @@
 """The websocket server: uvicorn, with bounds on what a connection may cost."""
 
+import signal
+import sys
 from typing import Final
 
 import uvicorn
@@ -18,6 +20,8 @@ def serve(*, host: str, port: int) -> None:
     Messages go out as they are: compressing would cost each listener what is made once for all.
     """
     use_all_descriptors()
+    # uvicorn raises it once more when it has stopped; what this process leaves behind is then still to be removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     uvicorn.run(
         application,
         host=host,

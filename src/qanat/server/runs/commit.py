@@ -10,6 +10,7 @@ from qanat.contract.statuses import Phase, RunState, StepState
 from qanat.domain import step_state
 from qanat.domain.run_plan import RESULTS
 from qanat.domain.step_state import Event as StepEvent
+from qanat.server.counting import counters
 from qanat.server.runs import artefacts, doorbell, lifecycle, progress, projection
 from qanat.server.runs.claims import StepRefused, held
 from qanat.server.runs.models import Run, Step
@@ -60,6 +61,7 @@ def commit(  # noqa: PLR0913 - what a worker has to say at the end of a step
         if not run.steps.filter(state__in=step_state.UNFINISHED).exists():
             lifecycle.succeed(run, now=now)
         doorbell.wake_controller()
+    counters.COMMITTED.labels(step.queue).inc()
 
 
 def _publish(run: Run, step: Step, *, extra: Mapping[str, FileRef], now: datetime) -> None:

@@ -8,13 +8,14 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 
 from qanat.contract import tasks
 from qanat.contract.statuses import RunState, StepState
 from qanat.contract.tasks import StepDoorbell, WorkDoorbell
 from qanat.domain.run_plan import is_for_all_cores
 from qanat.domain.step_state import Event as StepEvent
+from qanat.server.counting import counters
 from qanat.server.runs import doorbell
 from qanat.server.runs.models import Step, Worker
 from qanat.server.runs.steps import move
@@ -67,6 +68,8 @@ def dispatch(*, now: datetime) -> int:
         delay = min(first * 2 ** min(step.rings, 10), last)
         move(step=step, event=StepEvent.RUNG, now=now, rings=step.rings + 1, ring_at=now + delay)
         rung += 1
+        if step.rings > 1:
+            counters.RESENT.labels(step.queue).inc()
     return rung
 
 
@@ -86,10 +89,15 @@ def _payload(step: Step) -> dict[str, object]:
     return dict(WorkDoorbell(**plain, alone=alone))
 
 
+def live_workers(*, now: datetime) -> QuerySet[Worker]:
+    """Return the workers that live and take new steps."""
+    return Worker.objects.filter(last_seen__gte=now - WORKER_IS_GONE_AFTER, draining=False)
+
+
 def queue_loads(*, now: datetime) -> dict[str, QueueLoad]:
     """Return the load of every queue that has unfinished steps."""
     slots: Counter[str] = Counter()
-    for worker in Worker.objects.filter(last_seen__gte=now - WORKER_IS_GONE_AFTER, draining=False):
+    for worker in live_workers(now=now):
         for queue in worker.queues:
             slots[queue] += worker.slots
     for queue in served.queues():

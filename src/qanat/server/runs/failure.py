@@ -12,6 +12,7 @@ from qanat.contract.statuses import FailureClass, RunMode, RunState
 from qanat.domain import retries
 from qanat.domain.run_plan import RESULTS, TRACEBACK
 from qanat.domain.step_state import Event as StepEvent
+from qanat.server.counting import counters
 from qanat.server.runs import artefacts, doorbell, lifecycle, projection
 from qanat.server.runs.claims import StepRefused, held
 from qanat.server.runs.models import Run, Step
@@ -108,6 +109,7 @@ def fail(*, step_id: int, fence: int, attempt: AttemptFailed, now: datetime) -> 
             )
             _end_run(run, step, attempt=attempt, report=saved.error_log, now=now)
         doorbell.wake_controller()
+    counters.FAILURES.labels(step.queue, attempt.failure_class, str(verdict.retry).lower()).inc()
     return verdict.retry
 
 

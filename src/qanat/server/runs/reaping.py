@@ -4,6 +4,7 @@ import logging
 from datetime import datetime, timedelta
 
 from qanat.contract.statuses import FailureClass, StepState
+from qanat.server.counting import counters
 from qanat.server.runs.claims import StepRefused
 from qanat.server.runs.failure import AttemptFailed, fail
 from qanat.server.runs.models import Step, Worker
@@ -18,10 +19,10 @@ def reap(*, now: datetime, grace: timedelta) -> int:
     against the infrastructure. One that is silent is taken for dead, and a step that kills three workers is set aside.
     """
     expired = Step.objects.filter(state=StepState.RUNNING, lease_until__lt=now).values_list(
-        "pk", "fence", "worker", "slug"
+        "pk", "fence", "worker", "slug", "queue"
     )
     reaped = 0
-    for step_id, fence, worker, slug in list(expired):
+    for step_id, fence, worker, slug, queue in list(expired):
         lives = Worker.objects.filter(pk=worker, last_seen__gte=now - grace).exists()
         server_side = Step.objects.filter(pk=step_id, server_side=True).exists()
         failure_class = FailureClass.INFRASTRUCTURE if lives or server_side else FailureClass.WORKER_LOST
@@ -36,5 +37,6 @@ def reap(*, now: datetime, grace: timedelta) -> int:
         except StepRefused:
             continue  # It was committed, failed or cancelled in the meantime.
         logger.warning("%s It is given to another.", message)
+        counters.LEASES_LOST.labels(queue).inc()
         reaped += 1
     return reaped

@@ -1,5 +1,6 @@
 """What existing clients do, and the server tolerates; and what holds for every answer."""
 
+import time
 from collections.abc import Callable
 
 from django.conf import settings
@@ -7,8 +8,28 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from qanat.domain.hosts import is_loopback
 from qanat.server.accounts.throttle import TooManyAttempts
+from qanat.server.api.common.admission import Admitted
+from qanat.server.counting import counters
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
+
+
+def count_requests(handle: Handler) -> Handler:
+    """Count what is answered, and how long that takes, by the route that Django found for it."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        began = time.perf_counter()
+        answer = handle(request)
+        if not isinstance(answer, Admitted):  # the question before a large body, which comes now
+            counters.answered(
+                method=request.method or "",
+                route=request.resolver_match.route if request.resolver_match else "",
+                status=answer.status_code,
+                seconds=time.perf_counter() - began,
+            )
+        return answer
+
+    return middleware
 
 
 def tolerate_clients(handle: Handler) -> Handler:

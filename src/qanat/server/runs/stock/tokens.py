@@ -10,12 +10,13 @@ from django.core import signing
 from qanat.server.runs.claims import StepRefused
 from qanat.server.runs.models import Step
 
-SALT: Final = "qanat.stock_step"
+SIGNER: Final = signing.Signer(salt="qanat.stock_step")
+"""Signs no time: a message that is sent again is the same."""
 
 
 def token_of(step: Step) -> str:
     """Return the token of a step under its present fence."""
-    return signing.dumps([step.pk, step.fence], salt=SALT)
+    return SIGNER.sign_object([step.pk, step.fence])
 
 
 def step_and_fence(token: object) -> tuple[int, int]:
@@ -25,7 +26,7 @@ def step_and_fence(token: object) -> tuple[int, int]:
         StepRefused: it is none of this server's.
     """
     try:
-        step_id, fence = signing.loads(str(token), salt=SALT)
+        step_id, fence = SIGNER.unsign_object(str(token))
     except signing.BadSignature:
         message = "The answer comes with no token of this server: somebody has made it up."
         raise StepRefused(message) from None

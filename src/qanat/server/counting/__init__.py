@@ -1,0 +1,1 @@
+"""What happens in this process, counted for Prometheus; it knows neither Django nor any table."""
