@@ -6,7 +6,7 @@ from services import PostgreSQL, RabbitMQ, Service, missing
 from tests.chaos.session import Plan, run
 
 SHORT = Plan(analyses=20, interval=3.0, seed=1, lease_seconds=6, most_faults=30)
-"""Every kind of fault once, however slow the machine is."""
+"""Nearly every kind of fault once, however slow the machine is."""
 NEEDED: tuple[type[Service], ...] = (PostgreSQL, RabbitMQ)
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.timeout(1800), pytest.mark.xdist_group("chaos")]
