@@ -9,6 +9,7 @@ from qanat.configuration.base import HIDDEN, Settings, names_of, written
 from qanat.configuration.broker import BrokerSettings
 from qanat.configuration.database import DatabaseSettings
 from qanat.configuration.login import LoginSettings
+from qanat.configuration.logs import LogSettings
 from qanat.configuration.names import Names
 from qanat.configuration.report import COMMANDS, TESTS
 from qanat.configuration.server import ServerSettings
@@ -23,6 +24,7 @@ KINDS: dict[str, type[Settings]] = {
     "storage": StorageSettings,
     "database": DatabaseSettings,
     "broker": BrokerSettings,
+    "logs": LogSettings,
     "worker": WorkerSettings,
 }
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-SUBNET: Final = "198.18.{}"
+SUBNETS: Final = [f"198.18.{number}" for number in range(256)]
 """Of the addresses that are kept for tests of networks (RFC 2544)."""
 
 
@@ -72,7 +72,8 @@ class Network:
 @contextmanager
 def network(*, hosts: int) -> Iterator[Network]:
     """Yield a network; at the end it is gone."""
-    prefix = SUBNET.format(os.getpid() % 256)
+    taken = _ip("-oneline", "address").stdout
+    prefix = next(each for each in SUBNETS if f" {each}." not in taken)
     subnet, address, bridge = f"{prefix}.0/24", f"{prefix}.1", _short("b")
     with ExitStack() as undo:
         _ip("link", "add", bridge, "type", "bridge")

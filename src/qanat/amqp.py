@@ -23,9 +23,15 @@ CONNECTIONS: Final[dict[str, Any]] = {
     "broker_connection_retry_on_startup": True,
 }
 """Settings of all Celery apps."""
-CONFIRM_SECONDS: Final = 10.0
-"""How long to wait for the broker's word that it has a message: one that is short of memory or disk takes messages and
-says nothing."""
+SILENCE_SECONDS: Final = 5
+"""How long to wait for an answer of RabbitMQ: one that is short of memory or disk takes messages and says nothing."""
+
+
+def transport_options(broker: str) -> dict[str, Any]:
+    """Return how a process is to speak to the broker at this address: RabbitMQ says that it has a message."""
+    if not broker.startswith("amqp"):
+        return {}
+    return {"confirm_publish": True, "read_timeout": SILENCE_SECONDS, "write_timeout": SILENCE_SECONDS}
 
 
 class Connection(KombuConnection):

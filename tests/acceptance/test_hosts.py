@@ -20,7 +20,6 @@ import psutil
 import psycopg
 import pytest
 
-from qanat.amqp import CONFIRM_SECONDS
 from tests import network, postgres, rabbitmq
 from tests.acceptance.faults import STEP_PROCESS, Runs, kind_of
 from tests.roles import Cluster, Process
@@ -32,7 +31,7 @@ LEASE_SECONDS = 4
 KILLED_WITHIN_SECONDS = 3.0 * LEASE_SECONDS
 BACK_WITHIN_SECONDS = 20.0
 MISSED_WITHIN_SECONDS = 25.0
-ANSWERED_WITHIN_SECONDS = 2 * CONFIRM_SECONDS
+ANSWERED_WITHIN_SECONDS = 45.0
 CHUNKS = 8
 HELD = 4711
 HOLD = f"""
@@ -216,7 +215,7 @@ def test_a_broker_that_takes_messages_and_says_nothing_keeps_nobody_waiting_and_
     [broker] = [
         psutil.Process(each.pid)
         for each in psutil.net_connections("tcp")
-        if each.status == psutil.CONN_LISTEN and each.laddr.port == port
+        if each.status == psutil.CONN_LISTEN and each.laddr and each.laddr.port == port
     ]
 
     with standing_still(broker):

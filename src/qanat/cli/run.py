@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from qanat.cli.client import Client
@@ -24,6 +25,8 @@ SHORTEST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 1.0
 PAUSE_SHARE = 0.05
 """Between two looks at a run: this share of how long it has taken so far."""
+LASTING_SECONDS = 2.0
+"""Shorter than this nobody wants to hear of: workers and controllers take their moment."""
 TRACEBACK_LINES = 25
 WAITING = ""
 """Name of the bar that stands for a run whose sub-tasks are not known yet."""
@@ -194,9 +197,12 @@ def _wait(
 ) -> list[dict[str, Any]]:
     bars: dict[str, Any] = {}
     begun = time.monotonic()
+    reasons = Reasons()
     while True:
         analysis = client.get(f"analyses/{identifier}/")
         status = analysis["status"]
+        if bar is not None and (reason := reasons.news(analysis, seconds=time.monotonic())):
+            bar.console.print(f"Waiting: {escape(reason)}", soft_wrap=True)
         watched = v2 and (bar is not None or status in ends)
         steps: list[dict[str, Any]] = client.get(f"analyses/{identifier}/sub_task_list/") if watched else []
         if bar is not None:
@@ -208,6 +214,30 @@ def _wait(
             raise CommandFailed(_failure(client, identifier, status))
         pause = (time.monotonic() - begun) * PAUSE_SHARE
         time.sleep(min(max(pause, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS))
+
+
+@dataclass
+class Reasons:
+    """Why an analysis waits, told once each time that it changes, and only of what lasts."""
+
+    _seen: str = ""
+    _since: float = 0.0
+    _told: str = ""
+
+    def news(self, analysis: Mapping[str, Any], *, seconds: float) -> str:
+        """Return what is to be told of an analysis that was just looked at, or nothing.
+
+        Args:
+            analysis: as a server shows it; not all of them say why it waits.
+            seconds: a clock that never goes back.
+        """
+        reason: str = (analysis.get("waiting_for") or {}).get("message", "")
+        if reason != self._seen:
+            self._seen, self._since = reason, seconds
+        if reason == self._told or seconds - self._since < LASTING_SECONDS:
+            return ""
+        self._told = reason
+        return reason
 
 
 def _show(bar: Progress, bars: dict[str, Any], steps: list[dict[str, Any]], analysis: dict[str, Any]) -> None:

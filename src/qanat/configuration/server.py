@@ -1,5 +1,6 @@
 """The settings of the server's processes."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, ClassVar, Final
 
@@ -8,15 +9,16 @@ from pydantic import Field
 from qanat.configuration.broker import BrokerSettings
 from qanat.configuration.database import DatabaseSettings
 from qanat.configuration.login import LoginSettings
-from qanat.configuration.names import Bare, Hidden, Key, OfServer
+from qanat.configuration.logs import LogSettings
+from qanat.configuration.names import Bare, Hidden, Key, OfServer, Own
 from qanat.configuration.storage import StorageSettings
-from qanat.configuration.values import ListOf
+from qanat.configuration.values import Duration, ListOf
 
 GENERATED: Final = ("secret_key", "worker_key")
 """Secrets that are made on first start, each in a file of its name in the data directory."""
 
 
-class ServerSettings(LoginSettings, StorageSettings, DatabaseSettings, BrokerSettings):
+class ServerSettings(LoginSettings, StorageSettings, DatabaseSettings, BrokerSettings, LogSettings):
     """Keys, limits and rules of the server."""
 
     reader: ClassVar = "The server"
@@ -57,6 +59,12 @@ class ServerSettings(LoginSettings, StorageSettings, DatabaseSettings, BrokerSet
     """How many processes serve the API on one port; one uses about one core."""
     api_threads: int = Field(default=8, ge=1)
     """How many requests a process works at at a time; those that only wait for their client do not count."""
+    keep_run_files: Duration = timedelta(days=90)
+    """How long after the end of a run the logs of its sub-tasks are kept, and of one that failed or was cancelled what
+    the next can go on from. Files of analyses and portfolios stay as long as they."""
+    keep_remote_data: Annotated[bool, Key("worker", "KEEP_REMOTE_DATA"), Own()] = False
+    """Keep what the steps of a run have handed on to one another as long, also where the run has gone well. It is the
+    server that removes it, so the server reads this."""
     portfolio_parquet_storage: OfServer[bool] = False
     """Keep the OED files of portfolios that come as csv as parquet."""
     max_upload_bytes: int = 20 * 2**30

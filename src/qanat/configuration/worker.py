@@ -9,10 +9,12 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import ConfigDict, Field
 
 from qanat.configuration.broker import BrokerSettings
+from qanat.configuration.logs import LogSettings
 from qanat.configuration.names import Bare, Hidden, Key, OfWorker, Own
 from qanat.configuration.places import default_work_dir
 from qanat.configuration.values import AnyCase
 from qanat.contract.statuses import RunMode
+from qanat.logs import Level
 
 INTERNAL: Final = "server-internal"
 """The run mode of the worker that needs no model (wire contract, section 5.2)."""
@@ -25,7 +27,7 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class WorkerSettings(BrokerSettings):
+class WorkerSettings(BrokerSettings, LogSettings):
     """What a worker runs, where, and for whom."""
 
     model_config = ConfigDict(frozen=True)
@@ -53,7 +55,10 @@ class WorkerSettings(BrokerSettings):
     disable_worker_reg: Annotated[OfWorker[bool], Own()] = False
     """Do not register the model: somebody else has."""
     debug: OfWorker[bool] = False
-    """Log more."""
+    """Log all there is to say, the kernel's tables too."""
+    package_log_level: Annotated[OfWorker[AnyCase[Level] | None], Own()] = None
+    """What of the kernel goes into the logs of steps, as ``QANAT_LOG_LEVEL`` has it; ``info``, or ``debug`` with
+    ``OASIS_DEBUG``."""
     server: str = "http://127.0.0.1:8000/"
     """Base of the API, with or without ``/api/``."""
     data_dir: Path | None = None
@@ -62,6 +67,14 @@ class WorkerSettings(BrokerSettings):
     """The server's; empty: the one in ``worker_key`` of the data directory."""
     work_dir: Annotated[Path, Key("worker", "BASE_RUN_DIR"), Own()] = Field(default_factory=default_work_dir)
     """Where steps run; without it a folder of the user's among the system's temporary ones."""
+    keep_run_dir: Annotated[OfWorker[bool], Own()] = False
+    """Keep the directories of V1's steps that have gone well too, as long and as many as those of failed ones."""
+    keep_local_data: Annotated[OfWorker[bool], Own()] = False
+    """Likewise of all other steps."""
+    kept_days: float = Field(default=7.0, ge=0)
+    """How long the directory of a step that has failed is kept, in ``kept`` of the work directory; 0: not at all."""
+    kept_bytes: int = Field(default=2 * 2**30, ge=0)
+    """How much all that is kept may take, and never more than a tenth of the disk; the oldest goes first."""
     slots: Annotated[int, Bare(("OASIS_CELERY_CONCURRENCY",)), Own()] = Field(default_factory=usable_cores, ge=1)
     """How many steps for one core run at a time; one that is for all cores runs alone. Without it as many as there are
     cores."""
@@ -76,6 +89,16 @@ class WorkerSettings(BrokerSettings):
     """What a step gets between TERM and KILL."""
     parent_fd: Annotated[int | None, Own()] = None
     """A pipe that closes when the process that started the worker is gone; the worker then drains."""
+
+    @property
+    def own_level(self) -> Level:
+        """What of its own the worker logs."""
+        return "debug" if self.debug else self.log_level
+
+    @property
+    def kernel_level(self) -> Level:
+        """What of the kernel goes into the logs of steps."""
+        return self.package_log_level or ("debug" if self.debug else "info")
 
     @property
     def run_mode(self) -> RunMode:

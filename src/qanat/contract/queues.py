@@ -24,6 +24,11 @@ def model_queue(*, supplier_id: str, model_id: str, version_id: str, run_mode: R
     return f"{queue}{V2_SUFFIX}" if run_mode is RunMode.V2 else queue
 
 
+def model_of(queue: str) -> str:
+    """Return what all queues of a model have in common: supplier, model and version."""
+    return queue.removesuffix(V2_SUFFIX)
+
+
 def arguments(queue: str) -> dict[str, int]:
     """Return what a queue is declared with: V2's take priorities.
 

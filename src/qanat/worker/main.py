@@ -7,23 +7,23 @@ again.
 """
 
 import logging
+import logging.config
 import os
 import signal
-import sys
 import threading
 import warnings
 
 from celery import Celery
 from celery.exceptions import SecurityWarning
-from celery.signals import worker_shutting_down
+from celery.signals import setup_logging, worker_shutting_down
 from kombu.exceptions import OperationalError as BrokerUnavailable
 
-from qanat import __version__
-from qanat.amqp import CONNECTIONS
+from qanat import __version__, logs
+from qanat.amqp import CONNECTIONS, transport_options
 from qanat.configuration.report import log_at_start
 from qanat.configuration.sources import Sources
 from qanat.contract import tasks
-from qanat.contract.queues import INTERNAL_WORKER, model_queue, records_queue
+from qanat.contract.queues import INTERNAL_WORKER, model_of, model_queue, records_queue
 from qanat.contract.statuses import RunMode
 from qanat.contract.worker_protocol import OURS, Hello
 from qanat.worker import compiled
@@ -46,8 +46,9 @@ def run(settings: WorkerSettings) -> int:
     Raises:
         ModelDirectoryError: the directory holds no model.
     """
-    _start_log(debug=settings.debug)
+    _start_log(settings)
     model = _identity(settings)
+    logs.process_is("worker", model=model_of(_queues(settings, model)[0]))
     settings.work_dir.mkdir(parents=True, exist_ok=True)
     sweep(settings.work_dir, grace_seconds=settings.kill_after_seconds)
     server = HttpServer(settings.server, worker_key=settings.worker_key)
@@ -65,6 +66,7 @@ def run(settings: WorkerSettings) -> int:
         slots.ring(Doorbell(step_id=step_id, fence=fence, alone=alone))
 
     stopping = threading.Event()
+    threading.Thread(target=supervisor.look_after_kept, args=(stopping,), name="kept", daemon=True).start()
     hellos = threading.Thread(
         target=_say_hello, args=(app, settings, model, server, supervisor, stopping), name="hello", daemon=True
     )
@@ -86,7 +88,6 @@ def run(settings: WorkerSettings) -> int:
         without_gossip=True,
         without_heartbeat=True,
         hostname=f"{model.model_id}@{settings.name}",
-        loglevel="INFO",
         quiet=True,
     ).start()
     stopping.set()
@@ -98,12 +99,12 @@ def run(settings: WorkerSettings) -> int:
     return 0
 
 
-def _start_log(*, debug: bool) -> None:
-    """Log to standard error; with more of our own where asked, but not of libraries, which log what is secret."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    if debug:
-        logging.getLogger("qanat").setLevel(logging.DEBUG)
+def _start_log(settings: WorkerSettings) -> None:
+    """Log to standard error."""
+    logging.config.dictConfig(logs.configuration(form=settings.log_format, level=settings.own_level))
+    logs.catch_the_rest()
+    setup_logging.connect(logs.leave_as_it_is, weak=False)
+    logs.process_is("worker")
     log_at_start(Sources.read(os.environ))
 
 
@@ -116,6 +117,7 @@ def _listener(settings: WorkerSettings) -> Celery:
         task_ignore_result=True,
         result_backend=None,
         **CONNECTIONS,
+        broker_transport_options=transport_options(settings.broker),
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         worker_enable_remote_control=False,
@@ -174,7 +176,7 @@ def _say_hello(  # noqa: PLR0913, PLR0917 - all that it tells
     """Register once the broker takes it, and say hello until the end."""
     # The internal worker has none to register.
     registered = settings.model_dir is None or settings.disable_worker_reg
-    every = HELLO_AGAIN_SECONDS
+    every, away = HELLO_AGAIN_SECONDS, False
     hello = Hello(
         worker=settings.name, queues=_queues(settings, model), slots=settings.slots, draining=False, versions=versions()
     )
@@ -184,9 +186,13 @@ def _say_hello(  # noqa: PLR0913, PLR0917 - all that it tells
                 _register(app, settings, model)
                 registered = True
             every = server.hello({**hello, "draining": supervisor.draining.is_set()})["every_seconds"]
+            if away:
+                logger.info("Server and broker are there")
+            away = False
         except (BrokerUnavailable, ServerAway, OSError) as error:
-            logger.warning("Server or broker is away, tried again in %s s: %s", HELLO_AGAIN_SECONDS, error)
-            every = HELLO_AGAIN_SECONDS
+            if not away:
+                logger.warning("Server or broker is away, tried every %s s: %s", HELLO_AGAIN_SECONDS, error)
+            every, away = HELLO_AGAIN_SECONDS, True
         except Refused as refusal:
             logger.error("The server refuses this worker: %s", refusal)  # noqa: TRY400 - the sentence says it all
         if stopping.wait(every):

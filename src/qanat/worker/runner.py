@@ -78,14 +78,14 @@ def _job(spec: RunnerSpec, directory: Path) -> StepJob:
         inputs={label: Path(path) for label, path in spec.inputs.items()},
         directory=directory,
         model=model,
-        kernel=functools.cache(functools.partial(_kernel, model)),
+        kernel=functools.cache(functools.partial(_kernel, model, spec.kernel_level)),
     )
 
 
-def _kernel(model: ModelIdentity) -> Kernel:
+def _kernel(model: ModelIdentity, log_level: str) -> Kernel:
     from qanat.worker.kernel.oasislmf import OasisKernel  # noqa: PLC0415 - seconds, which light steps need not pay
 
-    return OasisKernel(model)
+    return OasisKernel(model, log_level=log_level)
 
 
 def _failure(error: Exception) -> dict[str, Any]:

@@ -29,6 +29,8 @@ class RunnerSpec:
     version_id: str
     config_path: str
     settings_path: str | None
+    kernel_level: str = "info"
+    """What the kernel logs."""
     shim: str | None = None
     """The compiled shim of the kernel's tools, if there is one."""
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from qanat import logs
+
 logger = logging.getLogger(__name__)
 
 
@@ -70,7 +72,8 @@ class Slots:
         try:
             self._run(step_id=doorbell.step_id, fence=doorbell.fence)
         except Exception:  # the outermost of the thread: the next step deserves its chance
-            logger.exception("Step %s could not be seen through; its lease will run out", doorbell.step_id)
+            with logs.about(step=doorbell.step_id, attempt=doorbell.fence):
+                logger.exception("The step could not be seen through; its lease will run out")
         finally:
             with self._lock:
                 self._known.discard(doorbell)

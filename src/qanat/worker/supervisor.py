@@ -17,12 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from qanat.contract import along
+from qanat import logs
+from qanat.contract import along, tasks
 from qanat.contract.statuses import FailureClass
 from qanat.contract.worker_protocol import Claim, Commit, Failure, Heartbeat, Resources, StepSpec
 from qanat.worker import memory, processes, shims, tool_server
 from qanat.worker.deadlock import Deadlock
 from qanat.worker.identity import ModelIdentity
+from qanat.worker.kept import Kept
 from qanat.worker.run_dir import DISK_IS_FULL, EXIT_DISK_FULL, PROGRESS, RESULT, RunDir
 from qanat.worker.runner_spec import RunnerSpec
 from qanat.worker.runners import Runners, runner_environment
@@ -32,6 +34,9 @@ from qanat.worker.transfer import Brought, Transfer
 
 logger = logging.getLogger(__name__)
 
+V1_TASKS: Final = frozenset({tasks.GENERATE_INPUT, tasks.RUN_ANALYSIS})
+WORTH_A_LOOK: Final = frozenset({FailureClass.MODEL, FailureClass.OUT_OF_MEMORY, FailureClass.WORKER_LOST})
+"""Failures of which something can be learned from the directory of the step."""
 LITTLE_ROOM_BYTES: Final = 2**20
 LOG_TAIL_BYTES: Final = 8_000
 SHORTEST_PAUSE_SECONDS: Final = 1.0
@@ -62,6 +67,8 @@ class Attempt:
     run_seconds: float | None = None
     disk_was_full: bool = False
     """At one of the looks: by the time that the step has ended, others may have made room."""
+    worth_a_look: bool = False
+    """Whether it failed in a way of which its directory may tell more."""
     killed_because: str = "was killed from outside"
     """What became of the step where its processes were killed."""
     deadlock: Deadlock = field(init=False)
@@ -97,6 +104,7 @@ class Supervisor:
         self._runners = runners or Runners(
             environment=runner_environment(settings.work_dir), warm_seconds=settings.warm_seconds
         )
+        self._kept = Kept(settings.work_dir, days=settings.kept_days, most_bytes=settings.kept_bytes)
         self._taken: set[tuple[int, int]] = set()
         """Steps with their fences that a thread is at, claimed or about to be."""
         self._running: dict[tuple[int, int], Attempt] = {}
@@ -111,6 +119,10 @@ class Supervisor:
         """Have the kernel imported before the first step needs it."""
         self._runners.warm_up()
 
+    def look_after_kept(self, ended: threading.Event) -> None:
+        """Remove directories of attempts that were kept long enough, now and then, until the end."""
+        self._kept.look_after(ended)
+
     def run(self, *, step_id: int, fence: int) -> None:
         """Claim a step and see it through; a step that is not to be had is forgotten."""
         doorbell = (step_id, fence)
@@ -120,29 +132,34 @@ class Supervisor:
                 return
             self._taken.add(doorbell)
         try:
-            self._claim_and_attempt(step_id, fence)
+            with logs.about(step=step_id, attempt=fence):
+                self._claim(step_id, fence)
         finally:
             with self._lock:
                 self._taken.discard(doorbell)
 
-    def _claim_and_attempt(self, step_id: int, fence: int) -> None:
+    def _claim(self, step_id: int, fence: int) -> None:
         try:
             spec = self._server.claim(step_id, Claim(fence=fence, worker=self._settings.name))
         except Refused as refusal:
             logger.debug("Not ours: %s", refusal)
             return
         except ServerAway as away:
-            logger.warning("Could not claim step %s, its doorbell rings again: %s", step_id, away)
+            logger.warning("The step could not be claimed, its doorbell rings again: %s", away)
             return
+        with logs.about(run=spec["run_id"], analysis=spec["analysis_id"], sub_task=spec["slug"]):
+            self._see_through(spec)
+
+    def _see_through(self, spec: StepSpec) -> None:
         started = time.monotonic()
-        logger.info("%s of analysis %s, attempt %s", spec["slug"], spec["analysis_id"], spec["attempt"])
+        logger.info("The step begins")
         try:
             self._attempt(spec)
         except Refused as refusal:
-            logger.info("%s is no longer ours, what it made is discarded: %s", spec["slug"], refusal)
+            logger.info("The step is no longer ours, what it made is discarded: %s", refusal)
         except ServerAway as away:
-            logger.warning("%s cannot be reported, it will be given to another: %s", spec["slug"], away)
-        logger.info("%s ended after %.1f s", spec["slug"], time.monotonic() - started)
+            logger.warning("The step cannot be reported and will be given to another: %s", away)
+        logger.info("The step ended after %.1f s", time.monotonic() - started)
 
     def drain(self) -> None:
         """Take nothing more, stop what runs and hand it back."""
@@ -167,7 +184,8 @@ class Supervisor:
             self._running[spec["step_id"], spec["fence"]] = attempt
         if self.draining.is_set():
             attempt.handed_back.set()
-        beats = threading.Thread(target=self._beat, args=(attempt,), name=f"beat {spec['slug']}", daemon=True)
+        beat = logs.carried(functools.partial(self._beat, attempt))
+        beats = threading.Thread(target=beat, name=f"beat {spec['slug']}", daemon=True)
         beats.start()
         try:
             self._run_and_report(attempt)
@@ -176,7 +194,16 @@ class Supervisor:
             beats.join()
             with self._lock:
                 del self._running[spec["step_id"], spec["fence"]]
-            run_dir.remove()
+            self._leave(attempt)
+
+    def _leave(self, attempt: Attempt) -> None:
+        """Remove the directory of an attempt that has ended, or keep it for whoever wants to know why it failed."""
+        settings = self._settings
+        wanted = settings.keep_run_dir if attempt.spec["task"] in V1_TASKS else settings.keep_local_data
+        if not (attempt.worth_a_look or wanted):
+            attempt.run_dir.remove()
+        elif (kept := self._kept.take(attempt.run_dir, now=time.time())) is not None:
+            logger.info("The directory of the step is kept: %s", kept)
 
     def _run_and_report(self, attempt: Attempt) -> None:
         spec = attempt.spec
@@ -191,7 +218,7 @@ class Supervisor:
             attempt.files.send_rest_of_log(but_bytes=0 if attempt.handed_back.is_set() else along.SMALL_BYTES)
         except ServerAway as away:
             # A log is not worth the step's work: what there is of it stays with the step.
-            logger.warning("The end of the log of %s is lost: %s", spec["slug"], away)
+            logger.warning("The end of its log is lost: %s", away)
         if attempt.handed_back.is_set() and not attempt.abandoned.is_set():
             self._server.release(spec)
             return
@@ -205,7 +232,9 @@ class Supervisor:
                 Commit(fence=spec["fence"], result=result["facts"], resources=attempt.resources(), **brought),
             )
             return
-        self._server.fail(spec, self._failure(attempt, result, exit_code, brought))
+        failure = self._failure(attempt, result, exit_code, brought)
+        attempt.worth_a_look = failure["failure_class"] in WORTH_A_LOOK
+        self._server.fail(spec, failure)
 
     def _execute(self, attempt: Attempt) -> int:
         """Download, run, and wait; return the runner's exit code (negative: the signal that ended it)."""
@@ -239,6 +268,7 @@ class Supervisor:
             writes=spec["outputs"],
             parameters=spec["parameters"],
             inputs=inputs,
+            kernel_level=self._settings.kernel_level,
             shim=self._shim if spec["task"] in tool_server.NEEDS_TOOLS else None,
         ).write(attempt.run_dir.path)
 
@@ -264,7 +294,7 @@ class Supervisor:
                 logger.warning("No heartbeat for %.0f s: %s", silent, away)
                 verdict = "lost" if silent > spec["lease_seconds"] else "continue"
             if verdict in {"cancel", "lost"}:
-                logger.info("%s is stopped: %s", spec["slug"], verdict)
+                logger.info("The step is stopped: %s", verdict)
                 attempt.abandoned.set()
                 self._end(attempt, grace_seconds=self._settings.kill_after_seconds)
                 return

@@ -42,6 +42,8 @@ class PlatformInMemory:
     calls: list[str] = field(default_factory=list)
     """What was asked for, but for looks at the status."""
     bodies: dict[str, bytes] = field(default_factory=dict)
+    waiting_for: str = ""
+    """Why the analysis waits, as ours says it."""
     interrupt: bool = False
     """Whether the user presses Ctrl-C at the next look."""
     _coming: list[str] = field(default_factory=list)
@@ -59,7 +61,9 @@ class PlatformInMemory:
         if path == "analyses/5/":
             if self.interrupt:
                 raise KeyboardInterrupt
-            return httpx.Response(200, json={"status": self._coming.pop(0)})
+            reason = {"reason": "NO_WORKER", "message": self.waiting_for} if self.waiting_for else None
+            numbers = {"num_events_total": 0, "num_events_complete": 0}
+            return httpx.Response(200, json={"status": self._coming.pop(0), "waiting_for": reason, **numbers})
         if path == "analyses/5/sub_task_list/":
             return httpx.Response(200, json=[{"name": "Losses 1", "status": "COMPLETED"}])
         found = re.fullmatch(r"analyses/5/(\w+)/", path)

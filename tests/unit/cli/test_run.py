@@ -14,7 +14,7 @@ from rich.console import Console
 from qanat.cli import run as module
 from qanat.cli.client import Client
 from qanat.cli.errors import CommandFailed
-from qanat.cli.run import Wish, connect, execute, find_model, run
+from qanat.cli.run import Reasons, Wish, connect, execute, find_model, run
 from qanat.cli.show import show_losses, summary_as_json
 from qanat.cli.up.layout import Layout, write_private
 from qanat.demo.results import LossSummary, Perspective
@@ -330,3 +330,41 @@ def test_no_curve_no_table() -> None:
 
     assert "Exceedance" not in paper.getvalue()
     assert summary_as_json(LossSummary(perspectives={})) == {}
+
+
+def looks(*reasons: str | None) -> list[str]:
+    """Return what is told of looks at an analysis, a second apart."""
+    told = Reasons()
+    waiting = [None if reason is None else {"reason": "R", "message": reason} for reason in reasons]
+    return [told.news({"waiting_for": found}, seconds=float(second)) for second, found in enumerate(waiting)]
+
+
+def test_why_it_waits_is_told_once() -> None:
+    assert looks("a", "a", "a", "a", "a") == ["", "", "a", "", ""]
+
+
+def test_another_reason_is_told_when_it_lasts() -> None:
+    assert looks("a", "a", "a", "b", "a", "b", "b", "b") == ["", "", "a", "", "", "", "", "b"]
+
+
+def test_what_comes_back_after_work_is_told_again() -> None:
+    assert looks("a", "a", "a", None, None, None, "a", "a", "a") == ["", "", "a", "", "", "", "", "", "a"]
+
+
+def test_what_is_over_in_a_moment_is_not_told() -> None:
+    assert looks("a", "a", None, "b", None) == [""] * 5
+
+
+def test_a_server_that_does_not_say_why_is_as_good() -> None:
+    assert Reasons().news({"status": "RUN_QUEUED"}, seconds=0.0) == ""
+
+
+def test_a_reason_is_printed_above_the_bars(client_of: Clients, wish: Wishes, monkeypatch: pytest.MonkeyPatch) -> None:
+    paper = io.StringIO()
+    monkeypatch.setattr(module, "console", Console(file=paper, width=80))
+    monkeypatch.setattr(module, "LASTING_SECONDS", 0.0)
+    server = PlatformInMemory(waiting_for="No worker serves Acme-Wind-1[v2].")
+
+    execute(client_of(server), wish())
+
+    assert paper.getvalue().count("Waiting: No worker serves Acme-Wind-1[v2].") == 2  # once for inputs, once for losses

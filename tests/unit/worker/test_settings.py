@@ -1,6 +1,5 @@
 """What a worker makes of its settings: which model, which key, whether it registers, and how it trusts its broker."""
 
-import logging
 import socket
 import ssl
 import threading
@@ -14,6 +13,7 @@ import trustme
 from kombu.exceptions import OperationalError
 
 from qanat.configuration import worker as configuration
+from qanat.configuration.sources import Sources
 from qanat.worker import main
 from qanat.worker import settings as module
 from qanat.worker.identity import identify
@@ -100,19 +100,21 @@ def test_a_worker_registers_unless_somebody_else_has(tmp_path: Path, *, disabled
     assert len(post.sent) == registrations
 
 
-@pytest.mark.parametrize(("debug", "level"), [(False, logging.NOTSET), (True, logging.DEBUG)])
-def test_who_debugs_sees_more_of_ours_and_no_more_of_libraries(
-    monkeypatch: pytest.MonkeyPatch, *, debug: bool, level: int
+@pytest.mark.parametrize(
+    ("variables", "own", "kernel"),
+    [
+        ({}, "info", "info"),
+        ({"OASIS_DEBUG": "true"}, "debug", "debug"),
+        ({"OASIS_DEBUG": "true", "OASIS_PACKAGE_LOG_LEVEL": "WARNING"}, "debug", "warning"),
+        ({"QANAT_LOG_LEVEL": "error"}, "error", "info"),
+    ],
+)
+def test_the_worker_and_its_kernel_log_as_much_as_is_asked_for(
+    variables: dict[str, str], own: str, kernel: str
 ) -> None:
-    logger = logging.getLogger("qanat")
-    monkeypatch.setattr(logger, "level", logging.NOTSET)
-    monkeypatch.setattr(logging.getLogger("httpx"), "level", logging.NOTSET)
+    settings = WorkerSettings.read(Sources.read(variables))
 
-    main._start_log(debug=debug)
-
-    assert logger.level == level
-    assert logging.getLogger("httpcore").level == logging.NOTSET
-    assert not logging.getLogger("httpx").isEnabledFor(logging.INFO)
+    assert (settings.own_level, settings.kernel_level) == (own, kernel)
 
 
 @pytest.fixture

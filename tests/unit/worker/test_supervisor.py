@@ -1,16 +1,20 @@
 """Whatever the runner does, the supervisor reports it once and leaves nothing behind."""
 
+import json
+import logging
 import signal
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, Final
 
 import psutil
 import pytest
 
-from qanat.contract import labels
+from qanat import logs
+from qanat.contract import labels, tasks
 from qanat.contract.statuses import FailureClass
 from qanat.worker import deadlock, memory
 from qanat.worker.identity import ModelIdentity
@@ -28,7 +32,7 @@ Eventually = Callable[[Callable[[], object]], None]
 def supervise(tmp_path: Path) -> Callable[[Twin], Supervisor]:
     """Make a supervisor of fake runners for a server."""
 
-    def make(server: Twin) -> Supervisor:
+    def make(server: Twin, **changes: Any) -> Supervisor:  # noqa: ANN401 - settings
         model = ModelIdentity(
             supplier_id="S",
             model_id="M",
@@ -39,7 +43,7 @@ def supervise(tmp_path: Path) -> Callable[[Twin], Supervisor]:
             settings_path=None,
             settings=None,
         )
-        settings = WorkerSettings(model_dir=tmp_path, work_dir=tmp_path / "work", kill_after_seconds=5)
+        settings = WorkerSettings(model_dir=tmp_path, work_dir=tmp_path / "work", kill_after_seconds=5, **changes)
         runners = Runners(environment=runner_environment(Path()), command=FAKE, fork=False)
         return Supervisor(settings=settings, model=model, server=server, runners=runners)
 
@@ -281,3 +285,51 @@ def test_a_runner_that_has_no_room_for_its_result_is_not_held_against_the_model(
     supervise(server).run(step_id=1, fence=1)
 
     assert server.failed[0]["failure_class"] == FailureClass.INFRASTRUCTURE
+
+
+def test_all_that_is_logged_of_a_step_says_which(
+    supervise: Callable[[Twin], Supervisor], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    caplog.handler.setFormatter(logs.JsonLines())
+    server = Twin(verdict="lost", parameters={"hang": True})
+
+    supervise(server).run(step_id=1, fence=4)
+
+    lines = [json.loads(line) for line in caplog.text.splitlines() if "qanat.worker.supervisor" in line]
+    assert [line["message"].partition(" after")[0] for line in lines] == [
+        "The step begins",
+        "The step is stopped: lost",
+        "The step ended",
+    ]
+    about = {"run": 7, "analysis": 3, "step": 1, "sub_task": "collect-keys", "attempt": 4}
+    assert all(about.items() <= line.items() for line in lines)
+
+
+WRONG: Final = {"result": {"failure_class": "model", "message": "It is wrong."}, "exit": 3}
+NO_KEYS: Final = {"result": {"failure_class": "input", "message": "No location is covered."}, "exit": 3}
+
+
+@pytest.mark.parametrize(
+    ("server", "settings", "kept"),
+    [
+        (Twin(parameters=WRONG), {}, True),
+        (Twin(parameters={"signal": signal.SIGKILL}), {}, True),
+        (Twin(parameters=WRONG), {"kept_days": 0}, False),
+        (Twin(parameters=WRONG), {"kept_bytes": 0}, False),
+        (Twin(parameters=NO_KEYS), {}, False),
+        (Twin(), {}, False),
+        (Twin(), {"keep_local_data": True}, True),
+        (Twin(), {"keep_run_dir": True}, False),
+        (Twin(task=tasks.RUN_ANALYSIS), {"keep_run_dir": True}, True),
+        (Twin(parameters={"hang": True}, verdict="cancel"), {}, False),
+    ],
+)
+def test_the_directory_of_a_step_is_kept_where_that_helps(
+    supervise: Callable[..., Supervisor], tmp_path: Path, server: Twin, settings: dict[str, Any], *, kept: bool
+) -> None:
+    supervise(server, **settings).run(step_id=1, fence=1)
+
+    found = [path for path in (tmp_path / "work").glob("kept/*") if (path / "log.txt").is_file()]
+    assert len(found) == kept
+    assert list((tmp_path / "work").glob("run-*")) == []

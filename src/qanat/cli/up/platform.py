@@ -14,7 +14,7 @@ import httpx
 
 from qanat.cli.client import Client, ServerRefused
 from qanat.cli.errors import CommandFailed
-from qanat.cli.up import broker
+from qanat.cli.up import broker, log_files
 from qanat.cli.up.keeper import Keeper
 from qanat.cli.up.layout import Layout, read_json, write_private
 from qanat.configuration.base import DEFAULT
@@ -50,6 +50,7 @@ class Platform:
     """The first administrator's generated password, where this start made it."""
     ready_after: float = 0.0
     _keepers: list[Keeper] = field(default_factory=list)
+    _log_files: log_files.Watch | None = None
     _lifeline: tuple[int, int] | None = None
     _lock: TextIO | None = None
 
@@ -94,6 +95,9 @@ class Platform:
         for keeper in reversed([keeper for keeper in self._keepers if keeper not in workers]):
             keeper.stop(grace_seconds=STOP_SECONDS)
         self._keepers.clear()
+        if self._log_files is not None:
+            self._log_files.close()
+            self._log_files = None
         self.layout.running.unlink(missing_ok=True)
         if self._lifeline is not None:
             for descriptor in self._lifeline:
@@ -125,11 +129,11 @@ class Platform:
         internal = [sys.executable, "-m", "qanat.worker", "--run-mode", "server-internal"]
         internal += ["--work-dir", str(self.layout.work), "--parent-fd", lifeline]
         self._keep(INTERNAL_WORKER, internal, environment)
+        self._log_files = log_files.Watch([keeper.log for keeper in self._keepers])
 
     def _keep(self, name: str, command: Sequence[str], environment: dict[str, str], *, foreign: bool = False) -> None:
         log = self.layout.logs / f"{name}.log"
-        if log.exists():
-            log.replace(log.with_suffix(".log.1"))
+        log_files.begin_anew(log)
         keeper = Keeper(
             name=name,
             command=command,

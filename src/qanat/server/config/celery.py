@@ -3,9 +3,11 @@
 import os
 
 from celery import Celery
+from celery.signals import setup_logging
 from django.conf import settings
 
-from qanat.amqp import CONNECTIONS
+from qanat import logs
+from qanat.amqp import CONNECTIONS, transport_options
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "qanat.server.config.settings")
 # Celery would have Django check itself, which imports all routes: a second, and a fifth of the memory of each process
@@ -17,7 +19,7 @@ app.conf.update(
     broker_url=settings.QANAT.broker,
     broker_use_ssl=settings.QANAT.broker_tls,
     **CONNECTIONS,
-    broker_transport_options={"confirm_publish": True} if settings.QANAT.broker.startswith("amqp") else {},
+    broker_transport_options=transport_options(settings.QANAT.broker),
     task_serializer="json",
     accept_content=["json"],
     task_ignore_result=True,
@@ -30,6 +32,7 @@ app.conf.update(
     enable_utc=True,
 )
 app.set_default()
+setup_logging.connect(logs.leave_as_it_is, weak=False)
 app.autodiscover_tasks(
     ["qanat.server.runs", "qanat.server.runs.stock", "qanat.server.risk_models", "qanat.server.queues"]
 )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from qanat import __version__
+from qanat import __version__, logs
 from qanat.configuration.database import Database
 from qanat.server.config import environment
 
@@ -168,12 +168,4 @@ SIMPLE_JWT = {
     "TOKEN_TYPE_CLAIM": "token_type",
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": "INFO"},
-    # It logs each request with its headers.
-    "loggers": {"azure": {"level": "WARNING"}},
-}
+LOGGING = logs.configuration(form=QANAT.log_format, level=QANAT.log_level)

@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db import models
+from django.utils import timezone
 
 
 class StoredFile(models.Model):
@@ -38,3 +39,18 @@ class ArchiveIndex(models.Model):
     def __str__(self) -> str:
         """Name the archive."""
         return str(self.file)
+
+
+class Unsettled(models.Model):
+    """An object, or a folder of them, of which it is not settled whether anything needs it; looked at a day later.
+
+    It is noted before an object is written and when what refers to it goes, so whoever is killed in between leaves a
+    note. Objects that nobody has noted are none of our business: others may keep theirs in the same place.
+    """
+
+    key = models.CharField(max_length=255, primary_key=True)
+    since = models.DateTimeField(default=timezone.now, db_index=True)
+
+    def __str__(self) -> str:
+        """Name the object."""
+        return self.key

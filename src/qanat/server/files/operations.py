@@ -6,14 +6,16 @@ import uuid
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path, PurePath
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import transaction
+from django.utils import timezone
 
-from qanat.server.files.models import StoredFile
+from qanat.server.files.models import StoredFile, Unsettled
 from qanat.server.files.storage import storage
 from qanat.storage.port import StorageError
 
@@ -66,7 +68,7 @@ def store_upload(
     filename = PurePath(upload.name or "").name
     content_type = (upload.content_type or "").split(";")[0].strip()
     check_type(filename=filename, content_type=content_type, allowed_types=allowed_types)
-    key = _fresh_key(filename)
+    key = _noted_key(filename)
     digest = hashlib.sha256()
     try:
         size = _store(upload, key, digest)
@@ -114,7 +116,7 @@ def store_content(
     *, content: bytes, filename: str, content_type: str, creator: User | None, groups: Collection[Group]
 ) -> StoredFile:
     """Store bytes that the server itself made and return their row."""
-    key = _fresh_key(filename)
+    key = _noted_key(filename)
     size = storage().write(key, [content])
     return _row(
         key=key,
@@ -141,7 +143,7 @@ def adopt(  # noqa: PLR0913 - a row of the table
 
 def duplicate(*, file: StoredFile, creator: User | None) -> StoredFile:
     """Copy a file, object and row."""
-    key = _fresh_key(file.filename)
+    key = _noted_key(file.filename)
     size = storage().copy(file.key, key)
     return _row(
         key=key,
@@ -159,8 +161,21 @@ def delete_file(file: StoredFile | None) -> None:
     if file is None:
         return
     key = file.key
+    note(key)
     file.delete()
-    transaction.on_commit(lambda: storage().delete(key), robust=True)
+    transaction.on_commit(partial(_remove, key), robust=True)
+
+
+def note(*keys: str, now: datetime | None = None) -> None:
+    """Have somebody look a day later whether anything needs these objects or folders; see ``settling``."""
+    since = now or timezone.now()
+    Unsettled.objects.bulk_create((Unsettled(key=key, since=since) for key in keys), ignore_conflicts=True)
+
+
+def _remove(key: str) -> None:
+    """Remove an object that nothing refers to any more."""
+    storage().delete(key)
+    Unsettled.objects.filter(pk=key).delete()
 
 
 def clear_uploads(*, before: datetime) -> None:
@@ -192,6 +207,13 @@ def _row(  # noqa: PLR0913 - a row of the table
         if groups:
             file.groups.set(groups)
     return file
+
+
+def _noted_key(filename: str) -> str:
+    """Return a key for an object that is about to be written, and note it."""
+    key = _fresh_key(filename)
+    note(key)
+    return key
 
 
 def _fresh_key(filename: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import django
 
+from qanat import logs
 from qanat.configuration.report import log_at_start
 from qanat.configuration.sources import BadSettings, Sources
 from qanat.server.counting.shared import sharing
@@ -37,6 +38,8 @@ def _run(options: argparse.Namespace) -> int:
     except BadSettings as error:
         print(error, file=sys.stderr)  # noqa: T201 - a sentence for whoever starts it
         return 2
+    logs.catch_the_rest()
+    logs.process_is(options.role)
     log_at_start(Sources.read(os.environ))
     from qanat.server.roles import embedded, single  # noqa: PLC0415 - need Django
 

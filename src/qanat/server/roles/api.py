@@ -12,6 +12,7 @@ from typing import Any, Final
 import uvicorn
 from django.conf import settings
 from django.urls import resolve
+from gunicorn import glogging
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
@@ -56,6 +57,16 @@ class Doorkeeper:
                 return None
             body = b"".join(response)
         return Answer(status=response.status_code, headers=list(response.items()), body=body)
+
+
+class Log(glogging.Logger):  # type: ignore[misc]
+    """What gunicorn logs, as all else is logged."""
+
+    def setup(self, cfg: Any) -> None:  # noqa: ANN401 - gunicorn's
+        """Leave form and place to our own handlers."""
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
 
 
 class ApiProcess(Worker):  # type: ignore[misc]
@@ -115,6 +126,7 @@ class ApiServer(BaseApplication):  # type: ignore[misc]
         options = {
             "bind": self._bind,
             "worker_class": ApiProcess,
+            "logger_class": Log,
             "workers": settings.QANAT.api_processes,
             "timeout": 0,
             "graceful_timeout": STOP_SECONDS,

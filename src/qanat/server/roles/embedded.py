@@ -13,12 +13,12 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from django.db import connections
 
+from qanat import logs
 from qanat.server.roles import preparation, single
 from qanat.server.roles.forking import keep_shared
 from qanat.server.roles.lifeline import Lifeline
@@ -66,13 +66,14 @@ class Family:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.set_wakeup_fd(-1)
             self.lifeline.hold()
+            logs.process_is(role)
             sys.argv = [f"qanat {role}"]
             _show_as(sys.argv[0])
             single.SERVING[role](**self.ports)
         except SystemExit as end:
             return end.code if isinstance(end.code, int) else 0
-        except BaseException:  # noqa: BLE001 - the outermost of the process
-            traceback.print_exc()
+        except BaseException:  # the outermost of the process
+            logger.exception("It ends")
             return 1
         return 0
 

@@ -1,6 +1,7 @@
 """The roles as processes of their own."""
 
 import logging
+import sys
 import warnings
 from collections.abc import Callable
 from datetime import timedelta
@@ -70,7 +71,7 @@ def beat(**_: object) -> None:
         },
     }
     schedule = settings.QANAT.data_dir / "beat-schedule"
-    app.Beat(schedule=str(schedule), loglevel="WARNING", quiet=True).run()
+    app.Beat(schedule=str(schedule), quiet=True).run()
 
 
 def _consume(name: str, names: list[str]) -> None:
@@ -81,7 +82,6 @@ def _consume(name: str, names: list[str]) -> None:
         pool="threads",
         concurrency=2,
         hostname=f"{name}@%h",
-        loglevel="WARNING",
         without_mingle=True,
         without_gossip=True,
         without_heartbeat=True,
@@ -102,11 +102,11 @@ WITHOUT_HTTP = ("monitor", "task-controller", "beat")
 def run(role: str, *, host: str, port: int, websocket_port: int) -> int:
     """Run one role until it is told to stop."""
     if role == "migrate":
-        preparation.migrate_tables(verbosity=1)
+        preparation.migrate_tables(sys.stdout)
         return 0
     if role == "api":
         if settings.QANAT.startup_run_migrations:
-            preparation.migrate_tables(verbosity=1)
+            preparation.migrate_tables()
         preparation.given_admin()
         connections.close_all()  # before the API forks
     if role in WITHOUT_HTTP and settings.QANAT.probe_port:

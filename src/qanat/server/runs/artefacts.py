@@ -10,11 +10,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
 from qanat.contract.statuses import Phase, RunMode, StepState
 from qanat.server.files.models import StoredFile
+from qanat.server.files.operations import note
 from qanat.server.files.storage import storage
 from qanat.server.runs.claims import attempt_prefix, run_prefix
 from qanat.server.runs.models import Owner, Run, Step
@@ -77,21 +79,42 @@ def write_phase_log(run: Run, *, phase: Phase, prefix: str) -> FileRef:
 
 def clean_after_commit(run: Run) -> None:
     """Remove what a run that has succeeded, and those before it, have left, once the transaction has committed."""
-    transaction.on_commit(partial(_clean, run.line, up_to=run.pk), robust=True)
+    if not settings.QANAT.keep_remote_data:
+        transaction.on_commit(partial(_clean, run.line, up_to=run.pk), robust=True)
 
 
 def forget(*, owner: Owner) -> None:
     """Remove all that the runs of an owner left, rows included; for an owner that is being deleted."""
-    keys = _left_by(owner.runs().values_list("pk", flat=True))
+    run_ids = list(owner.runs().values_list("pk", flat=True))
+    keys = _left_by(run_ids)
+    # A worker may still be about to write there, and whoever removes it may be killed.
+    note(*map(run_prefix, run_ids), *_left_by_stock_workers(run_ids))
     owner.runs().delete()
     transaction.on_commit(partial(_delete, keys), robust=True)
+
+
+def remove_left(run_id: int, *, line: QuerySet[Run] | None) -> bool:
+    """Remove what is left of a run but for the logs that steps of its line have taken over; return whether none has.
+
+    Args:
+        run_id: the run.
+        line: the runs that may have taken something over; None: they are gone too.
+    """
+    left = _left_by([run_id])
+    taken_over = left & _logs(line) if line is not None else set()
+    _delete(left - taken_over)
+    return not taken_over
 
 
 def _clean(line: QuerySet[Run], *, up_to: int) -> None:
     """Keep logs, which sub-tasks show; a later run may be under way already, and reuses nothing of these."""
     runs = line.filter(pk__lte=up_to)
+    _delete(_left_by(runs.values_list("pk", flat=True)) - _logs(runs))
+
+
+def _logs(runs: QuerySet[Run]) -> set[str]:
     logs = Step.objects.filter(run__in=runs).values_list("output_log", "error_log", "retry_log")
-    _delete(_left_by(runs.values_list("pk", flat=True)) - {key for keys in logs for key in keys})
+    return {key for keys in logs for key in keys}
 
 
 def _left_by(run_ids: Iterable[int]) -> set[str]:

@@ -14,6 +14,7 @@ from qanat.domain import step_state
 from qanat.domain.step_state import Event as StepEvent
 from qanat.server.files.storage import storage
 from qanat.server.runs import doorbell, progress, projection
+from qanat.server.runs.log_context import about_step
 from qanat.server.runs.models import Step, Worker
 from qanat.server.runs.projection import FileRef
 from qanat.server.runs.steps import digest_of, inputs_of, lock_run, move, outputs_so_far
@@ -34,6 +35,7 @@ class Claimed:
     inputs: Mapping[str, FileRef]
 
 
+@about_step
 def claim(*, step_id: int, fence: int, worker: str, lease: timedelta, now: datetime) -> Claimed:
     """Give a step to a worker until ``now + lease``.
 
@@ -97,6 +99,7 @@ def heartbeat(
     return "cancel" if cancelled else "lost"
 
 
+@about_step
 def append_log(*, step_id: int, fence: int, offset: int, text: bytes) -> int:
     """Keep a piece of the attempt's log; return the number of bytes kept so far.
 
@@ -132,6 +135,7 @@ def _logged(parts: list[str]) -> int:
     return int(parts[-1].rpartition("-")[2].removesuffix(".txt")) + storage().size(parts[-1])
 
 
+@about_step
 def hand_back(*, step_id: int, fence: int, now: datetime) -> None:
     """Take a step back from a worker that is going away; this counts as no failure.
 
@@ -211,6 +215,12 @@ def attempt_prefix(step: Step) -> str:
 def run_prefix(run_id: int) -> str:
     """Return where in storage all that the attempts of a run have made lies."""
     return f"runs/{run_id}"
+
+
+def run_of_prefix(key: str) -> int | None:
+    """Return the run whose ``run_prefix`` this is, or None where it is something else."""
+    folder, _, number = key.partition("/")
+    return int(number) if folder == "runs" and number.isdecimal() else None
 
 
 def _load(step_id: int) -> Step:

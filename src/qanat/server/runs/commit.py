@@ -13,11 +13,13 @@ from qanat.domain.step_state import Event as StepEvent
 from qanat.server.counting import counters
 from qanat.server.runs import artefacts, doorbell, lifecycle, progress, projection
 from qanat.server.runs.claims import StepRefused, held
+from qanat.server.runs.log_context import about_step
 from qanat.server.runs.models import Run, Step
 from qanat.server.runs.projection import FileRef
 from qanat.server.runs.steps import lock_run, move, outputs_so_far, release_children
 
 
+@about_step
 def commit(  # noqa: PLR0913 - what a worker has to say at the end of a step
     *,
     step_id: int,

@@ -14,7 +14,6 @@ from django.db import transaction
 from kombu.exceptions import KombuError
 from kombu.exceptions import OperationalError as BrokerUnavailable
 
-from qanat.amqp import CONFIRM_SECONDS
 from qanat.contract import queues, tasks
 from qanat.server.counting import counters
 
@@ -31,9 +30,7 @@ def ring(*, queue: str, task: str, payload: Mapping[str, Any], priority: int | N
 def send(*, queue: str, task: str, **message: Any) -> bool:  # noqa: ANN401 - what Celery's `send_task` takes
     """Publish a message with arguments and links of its own, as ``ring`` does."""
     try:
-        current_app.send_task(
-            task, queue=queue, ignore_result=True, retry=False, confirm_timeout=CONFIRM_SECONDS, **message
-        )
+        current_app.send_task(task, queue=queue, ignore_result=True, retry=False, **message)
     except BROKER_ERRORS as error:
         logger.warning("The broker did not take %s for %s: %s", task, queue, error)
         counters.REFUSED.inc()

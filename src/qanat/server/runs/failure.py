@@ -1,5 +1,6 @@
 """An attempt failed: the step is tried again, or the run ends and the analysis shows the error at once."""
 
+import logging
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -15,9 +16,12 @@ from qanat.domain.step_state import Event as StepEvent
 from qanat.server.counting import counters
 from qanat.server.runs import artefacts, doorbell, lifecycle, projection
 from qanat.server.runs.claims import StepRefused, held
+from qanat.server.runs.log_context import about_step
 from qanat.server.runs.models import Run, Step
 from qanat.server.runs.projection import FileRef
 from qanat.server.runs.steps import lock_run, move
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +62,7 @@ class AttemptFailed:
         return "\n".join([*lines, "", self.traceback]).rstrip() + "\n"
 
 
+@about_step
 def fail(*, step_id: int, fence: int, attempt: AttemptFailed, now: datetime) -> bool:
     """Record a failed attempt; return whether the step is tried again.
 
@@ -109,6 +114,8 @@ def fail(*, step_id: int, fence: int, attempt: AttemptFailed, now: datetime) -> 
             )
             _end_run(run, step, attempt=attempt, report=saved.error_log, now=now)
         doorbell.wake_controller()
+    what_follows = f"it is tried again in {verdict.delay_seconds:g} s" if verdict.retry else "this is final"
+    logger.info("The attempt failed (%s): %s", attempt.failure_class, what_follows)
     counters.FAILURES.labels(step.queue, attempt.failure_class, str(verdict.retry).lower()).inc()
     return verdict.retry
 

@@ -8,7 +8,7 @@ from qanat.contract.statuses import Phase, RunKind, RunState, StepState
 from qanat.domain import step_state
 from qanat.domain.run_plan import PHASES
 from qanat.domain.step_state import Event as StepEvent
-from qanat.server.runs import artefacts, doorbell
+from qanat.server.runs import artefacts, doorbell, log_context
 from qanat.server.runs.models import Event, Run, StockQueue
 from qanat.server.runs.steps import move
 
@@ -23,6 +23,7 @@ def record(
         setattr(run, column, value)
     run.save(update_fields=["state", *changes])
     Event.objects.create(run=run, at=now, event=f"run {to}", from_state=before, to_state=to, detail=dict(detail or {}))
+    log_context.tell_of_run_after_commit(run)
 
 
 def end(run: Run, *, to: RunState, now: datetime, detail: Mapping[str, Any] | None = None, **changes: object) -> None:

@@ -74,6 +74,8 @@ class Run(models.Model):
     created = models.DateTimeField()
     started = models.DateTimeField(null=True)
     finished = models.DateTimeField(null=True)
+    cleared = models.BooleanField(default=False)
+    """Whether nothing is needed any more of what its steps have left in storage."""
 
     class Meta:
         """One active run an analysis, and one of each kind a portfolio."""
@@ -95,7 +97,10 @@ class Run(models.Model):
                 name="one_active_run_per_portfolio_and_kind",
             ),
         ]
-        indexes: ClassVar = [models.Index(fields=["state", "-priority", "id"], name="run_by_urgency")]
+        indexes: ClassVar = [
+            models.Index(fields=["state", "-priority", "id"], name="run_by_urgency"),
+            models.Index(fields=["finished"], condition=Q(cleared=False), name="run_to_be_cleared"),
+        ]
 
     def __str__(self) -> str:
         """Name the run for logs."""

@@ -12,6 +12,7 @@ from datetime import datetime
 from django.db import DatabaseError, transaction
 from django.db.models import Max
 
+from qanat import logs
 from qanat.contract.queues import records_queue
 from qanat.contract.statuses import RunKind, RunMode, RunState, StepState
 from qanat.domain import chunking, run_plan
@@ -32,16 +33,22 @@ def plan_submitted(*, now: datetime) -> int:
     waiting = Run.objects.filter(state=RunState.SUBMITTED).order_by("-priority", "id").values_list("pk", flat=True)
     planned = 0
     for run_id in list(waiting):
-        try:
-            planned += plan_run(run_id=run_id, now=now)
-        except DatabaseError:
-            raise
-        except StorageError as error:
-            logger.warning("Run %s waits to be planned: %s", run_id, error)
-        except Exception as error:  # an outermost loop: no run may keep the others from being planned
-            logger.exception("Run %s cannot be planned", run_id)
-            _give_up(run_id=run_id, error=error, now=now)
+        with logs.about(run=run_id):
+            planned += _plan_or_give_up(run_id=run_id, now=now)
     return planned
+
+
+def _plan_or_give_up(*, run_id: int, now: datetime) -> bool:
+    try:
+        return plan_run(run_id=run_id, now=now)
+    except DatabaseError:
+        raise
+    except StorageError as error:
+        logger.warning("Run %s waits to be planned: %s", run_id, error)
+    except Exception as error:  # an outermost loop: no run may keep the others from being planned
+        logger.exception("Run %s cannot be planned", run_id)
+        _give_up(run_id=run_id, error=error, now=now)
+    return False
 
 
 def _give_up(*, run_id: int, error: Exception, now: datetime) -> None:

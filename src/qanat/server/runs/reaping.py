@@ -3,6 +3,7 @@
 import logging
 from datetime import datetime, timedelta
 
+from qanat import logs
 from qanat.contract.statuses import FailureClass, StepState
 from qanat.server.counting import counters
 from qanat.server.runs.claims import StepRefused
@@ -36,7 +37,8 @@ def reap(*, now: datetime, grace: timedelta) -> int:
             )
         except StepRefused:
             continue  # It was committed, failed or cancelled in the meantime.
-        logger.warning("%s It is given to another.", message)
+        with logs.about(step=step_id, sub_task=slug, attempt=fence):
+            logger.warning("%s It is given to another.", message)
         counters.LEASES_LOST.labels(queue).inc()
         reaped += 1
     return reaped

@@ -8,10 +8,12 @@ from qanat.domain.run_plan import TRACEBACK
 from qanat.server.runs import artefacts
 from qanat.server.runs.claims import StepRefused, attempt_prefix, claim
 from qanat.server.runs.commit import commit
+from qanat.server.runs.log_context import about_step
 
 logger = logging.getLogger(__name__)
 
 
+@about_step
 def record(*, step_id: int, fence: int, recorder: str, lease: timedelta, now: datetime) -> bool:
     """Do a server-side step; return False where it was done or taken already.
 

@@ -9,6 +9,7 @@ from typing import Any
 from qanat.contract.statuses import StepState
 from qanat.domain import step_state
 from qanat.domain.step_state import Event as StepEvent
+from qanat.server.runs import log_context
 from qanat.server.runs.models import Event, Run, Step
 from qanat.server.runs.projection import FileRef
 
@@ -35,6 +36,7 @@ def move(
     changed = Step.objects.filter(pk=step.pk, state=before, fence=fence).update(**changes)
     if not changed:
         return False
+    log_context.tell_after_commit(step, event)
     for column, value in changes.items():
         setattr(step, column, value)
     Event.objects.create(
@@ -52,7 +54,9 @@ def move(
 
 def lock_run(run_id: int) -> Run:
     """Load a run and hold its row: everything that changes a run or its steps goes one at a time."""
-    return Run.objects.select_for_update().get(pk=run_id)
+    run = Run.objects.select_for_update().get(pk=run_id)
+    log_context.is_about(run)
+    return run
 
 
 def outputs_so_far(run: Run, *, before_position: int) -> dict[str, FileRef]:

@@ -10,7 +10,7 @@ from django.db import transaction
 from qanat.contract import queues
 from qanat.contract.statuses import RunKind, RunMode
 from qanat.domain.chunking import ChunkingOptions
-from qanat.server.runs import doorbell, lifecycle
+from qanat.server.runs import doorbell, lifecycle, log_context
 from qanat.server.runs.models import ACTIVE_RUN_STATES, Event, Owner, Run
 from qanat.server.runs.projection import FileRef
 
@@ -84,6 +84,7 @@ def submit(  # noqa: PLR0913 - all that a run is made of
             created=now,
         )
         Event.objects.create(run=run, at=now, event="run submitted", to_state=run.state)
+        log_context.tell_of_run_after_commit(run)
         doorbell.wake_controller()
     return run
 

@@ -57,7 +57,7 @@ class ExposureSlice:
 class OasisKernel:
     """The kernel for one model; see ``port.Kernel``."""
 
-    def __init__(self, model: ModelIdentity) -> None:
+    def __init__(self, model: ModelIdentity, *, log_level: str = "info") -> None:
         """Resolve the model's configuration against its folder."""
         self._model = model
         self._parameters = self._resolved(model)
@@ -67,7 +67,7 @@ class OasisKernel:
         self._exposure_read: tuple[InputsJob, Any] | None = None
         numba_cache.settle()
         # With a level of its own the kernel does not spell out every table that its functions are given, unheard.
-        logging.getLogger("oasislmf").setLevel(logging.INFO)
+        logging.getLogger("oasislmf").setLevel(log_level.upper())
 
     @property
     def has_pre_analysis(self) -> bool:

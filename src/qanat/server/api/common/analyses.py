@@ -63,6 +63,7 @@ class Analyses(ResourceView):
         "complex_model_data_files": listed(Analysis, "complex_model_data_files"),
         "groups": groups_read(Analysis, "portfolio__groups"),
         "sub_task_counts": queries.sub_task_counts,
+        "waiting": lambda pks: {pk: queries.why_waiting(pk, now=clock.now()) for pk in pks},
     }
     detail_form: ClassVar[type[Shown]]
 

@@ -5,12 +5,13 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
-from qanat.contract.statuses import RunMode, StepState, SubTaskStatus
+from qanat.contract.statuses import AnalysisStatus, RunMode, StepState, SubTaskStatus
 from qanat.domain.step_state import SHOWN_AS
+from qanat.domain.waiting import Reason
 from qanat.server.accounts.access import priorities_withheld
 from qanat.server.analyses.operations import store_settings
 from qanat.server.api.common import forms
-from qanat.server.api.common.described import ANY_OBJECT, NUMBER, TEXT, Json, array, record
+from qanat.server.api.common.described import ANY_OBJECT, NUMBER, TEXT, Json, array, nullable, record
 from qanat.server.api.common.links import Link
 from qanat.server.api.common.showing import Context, Shown, ShownField
 from qanat.server.files import settings_documents
@@ -19,6 +20,12 @@ from qanat.server.risk_models.operations import store_settings as store_model_se
 from qanat.server.runs import queries
 from qanat.server.runs.models import Step
 
+UNDER_WAY = {
+    AnalysisStatus.INPUTS_GENERATION_QUEUED,
+    AnalysisStatus.INPUTS_GENERATION_STARTED,
+    AnalysisStatus.RUN_QUEUED,
+    AnalysisStatus.RUN_STARTED,
+}
 IN_QUEUE = (SubTaskStatus.PENDING, SubTaskStatus.QUEUED, SubTaskStatus.STARTED)
 
 
@@ -210,6 +217,36 @@ class Analysis(forms.AnalysisForm):
         if document is not None:
             store_settings(analysis=analysis, document=document, actor=self.context["request"].user)
         return analysis
+
+
+class WaitingFor(ShownField):
+    """Why the run of an analysis does not go on; null where it does, or there is none."""
+
+    def __init__(self) -> None:
+        """Read-only."""
+        super().__init__(source="*", read_only=True)
+
+    def on_the_wire(self, *, inwards: bool) -> Json:
+        """Describe the field."""
+        del inwards
+        return {**nullable(record(reason={**TEXT, "enum": list(Reason)}, message=TEXT)), "readOnly": True}
+
+    def show(self, row: Any, context: Context) -> Json | None:  # noqa: ANN401 - an analysis
+        """Return reason and sentence, or None."""
+        if row.status not in UNDER_WAY or (found := context["waiting"][row.pk]) is None:
+            return None
+        return {"reason": found.reason.value, "message": found.message}
+
+
+class AnalysisInDetail(Analysis):
+    """An analysis alone: ``waiting_for`` is ours, additional to what clients know."""
+
+    waiting_for = WaitingFor()
+
+    class Meta(Analysis.Meta):
+        """With what it waits for."""
+
+        fields: ClassVar = [*Analysis.Meta.fields, "waiting_for"]
 
 
 LOGS = ("output_log", "error_log", "retry_log")

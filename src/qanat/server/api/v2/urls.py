@@ -129,7 +129,7 @@ class AnalysisList(V2, analyses.AnalysisList):
 class AnalysisDetail(V2, analyses.AnalysisDetail):
     """An analysis."""
 
-    detail_form = forms.Analysis
+    detail_form = forms.AnalysisInDetail
 
 
 class AnalysisSettings(V2, analyses.AnalysisSettings):
