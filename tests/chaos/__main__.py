@@ -12,6 +12,7 @@ something is wrong, all logs and tables are kept in the folder that is named at 
 """
 
 import argparse
+import signal
 import sys
 from typing import Final
 
@@ -38,6 +39,8 @@ def main() -> int:
         recovers_within=options.lease + MARGIN_SECONDS,
         kinds=tuple(options.faults),
     )
+    # Servers and file systems are not to be left behind, however this ends.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     verdict = run(plan, tell=lambda line: print(line, flush=True), keep=options.keep)
     return 0 if verdict.good else 1
 
