@@ -9,11 +9,11 @@ BIN := .venv/bin
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test fuzz check bench fmt docs pins cov clean run-env dev-env \
+.PHONY: help demo up services services-stop test chaos fuzz check bench fmt docs pins cov clean run-env dev-env \
 	check-style check-format check-types check-imports check-dependencies check-pins check-docs
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: run-env ## run the demonstration model on the demonstration portfolio and print its losses
 	@$(BIN)/qanat demo
@@ -21,8 +21,17 @@ demo: run-env ## run the demonstration model on the demonstration portfolio and 
 up: run-env ## start the platform with the demonstration model, until Ctrl-C
 	@$(BIN)/qanat up
 
+services: ## start PostgreSQL, RabbitMQ and Redis from this machine's packages, and say how to use them
+	@$(PYTHON) scripts/services.py start
+
+services-stop: ## stop them; their data stay
+	@$(PYTHON) scripts/services.py stop
+
 test: dev-env ## run all tests
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
+
+chaos: dev-env ## run 300 analyses while processes, servers, connections and disks fail; ARGS="--analyses 60 --seed 2"
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 fuzz: dev-env ## make up 20,000 requests from our OpenAPI documents; nightly
 	@QANAT_FUZZ_CASES=$${QANAT_FUZZ_CASES:-20000} $(BIN)/python -m pytest --numprocesses $(WORKERS) tests/api/fuzz $(ARGS)

@@ -14,7 +14,6 @@ import argparse
 import contextlib
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -33,7 +32,7 @@ from qanat.cli.up.layout import Layout
 from qanat.cli.up.platform import Platform, free_port
 
 sys.path.insert(0, str(ROOT))
-from tests import postgres
+from tests import postgres, rabbitmq
 
 CHUNKS: Final = 4
 LOOK_SECONDS: Final = 0.02
@@ -59,7 +58,7 @@ def cluster(model: Path, folder: Path) -> Iterator[Client]:
     home.mkdir()
     port = free_port(HOST)
     report = home / "report.json"
-    with postgres.server() as database, rabbitmq(folder / "rabbitmq") as broker:
+    with postgres.server() as database, rabbitmq.server() as broker:
         environment = {
             **os.environ,
             "QANAT_DATA_DIR": str(home),
@@ -76,44 +75,6 @@ def cluster(model: Path, folder: Path) -> Iterator[Client]:
                 client.login(given["admin"], given["password"])
                 wait_for(lambda: bool(client.get("models/")), home / "worker.log")
                 yield client
-
-
-@contextlib.contextmanager
-def rabbitmq(folder: Path) -> Iterator[str]:
-    """Run a RabbitMQ and yield its address; it keeps nothing."""
-    folder.mkdir()
-    port = free_port(HOST)
-    environment = {
-        **os.environ,
-        "HOME": str(folder),
-        "RABBITMQ_NODENAME": f"qanat{port}@localhost",
-        "RABBITMQ_NODE_IP_ADDRESS": HOST,
-        "RABBITMQ_NODE_PORT": str(port),
-        "RABBITMQ_DIST_PORT": str(free_port(HOST)),
-        "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
-        "RABBITMQ_LOG_BASE": str(folder / "log"),
-        "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
-        "RABBITMQ_PID_FILE": str(folder / "pid"),
-        # Its own distribution port mapper, which would outlive it, is not needed.
-        "ERL_EPMD_PORT": str(free_port(HOST)),
-    }
-    log = (folder / "output").open("ab")
-    command = [str(rabbitmq_server())]
-    broker = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-    try:
-        wait_for(lambda: b"Starting broker... completed" in (folder / "output").read_bytes(), folder / "output")
-        yield f"amqp://guest:guest@{HOST}:{port}//"
-    finally:
-        broker.terminate()
-        broker.wait()
-        log.close()
-
-
-def rabbitmq_server() -> Path | None:
-    """Return RabbitMQ's start script; Debian's own on PATH would become another user, who may not write here."""
-    packaged = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
-    found = shutil.which("rabbitmq-server")
-    return packaged if packaged.exists() else Path(found) if found else None
 
 
 @contextlib.contextmanager
@@ -178,7 +139,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     places = {"qanat up": laptop}
-    if rabbitmq_server() and postgres.binaries() is not None:
+    if rabbitmq.programme() and postgres.binaries() is not None:
         places["PostgreSQL and RabbitMQ"] = cluster
     else:
         print("PostgreSQL or RabbitMQ is not installed: apt-get install postgresql rabbitmq-server")

@@ -28,6 +28,7 @@ LEASE_SECONDS = 4
 LOCATIONS = 60
 ROLES = ("api", "websocket", "monitor", "task-controller", "beat")
 STEP_PROCESS = "run-step"
+ZYGOTE = "qanat zygote"
 
 
 @dataclass
@@ -145,7 +146,7 @@ def kind_of(process: psutil.Process) -> str:  # noqa: PLR0911 - a table
     for role in ROLES:
         if comm == f"qanat {role}"[:15]:
             return role
-    if comm in {STEP_PROCESS, "qanat zygote"}:
+    if comm in {STEP_PROCESS, ZYGOTE}:
         return comm
     if comm in {"gulmc", "fmpy", "evepy", "summarypy", "eltpy", "lecpy", "aalpy", "katpy", "pltpy", "modelpy"}:
         return "tool"
@@ -171,17 +172,31 @@ class Runs:
         files = small(write_portfolio(folder / "portfolio", locations=LOCATIONS))
         self.settings = json.loads(files.settings.read_text())
         self.model = find_model(client, f"{SUPPLIER_ID}/{MODEL_ID}")["id"]
-        self.portfolio = client.post("portfolios/", {"name": "faults"})["id"]
-        client.upload(f"portfolios/{self.portfolio}/location_file/", files.location)
+        self.locations = files.location
+        self.portfolio = self.upload(files.location)
+
+    def upload(self, locations: Path) -> int:
+        """Make a portfolio of some locations; return its id."""
+        portfolio = int(self.client.post("portfolios/", {"name": "faults"})["id"])
+        self.client.upload(f"portfolios/{portfolio}/location_file/", locations)
+        return portfolio
 
     def start(self, *, chunks: int = 2) -> int:
         """Start inputs of a new analysis in two chunks, and losses in so many; return its id."""
-        asked = {"name": "faults", "portfolio": self.portfolio, "model": self.model}
+        analysis = self.prepare(loss_chunks=chunks)
+        self.client.post(f"analyses/{analysis}/generate_and_run/")
+        return analysis
+
+    def prepare(
+        self, *, lookup_chunks: int = 2, loss_chunks: int = 2, priority: int = 4, portfolio: int | None = None
+    ) -> int:
+        """Make a new analysis that can be started, of another portfolio if need be; return its id."""
+        of = self.portfolio if portfolio is None else portfolio
+        asked = {"name": "faults", "portfolio": of, "model": self.model, "priority": priority}
         analysis = int(self.client.post("analyses/", asked)["id"])
         self.client.post(f"analyses/{analysis}/settings/", self.settings)
-        options = {"fixed_lookup_chunks": 2, "fixed_analysis_chunks": chunks}
-        self.client.post(f"analyses/{analysis}/chunking_configuration/", options)
-        self.client.post(f"analyses/{analysis}/generate_and_run/")
+        cut = {"fixed_lookup_chunks": lookup_chunks, "fixed_analysis_chunks": loss_chunks}
+        self.client.post(f"analyses/{analysis}/chunking_configuration/", cut)
         return analysis
 
     def status(self, analysis: int) -> str:

@@ -14,6 +14,8 @@ from qanat.worker import processes
 logger = logging.getLogger(__name__)
 
 DISK_IS_FULL: Final = "The worker's disk is full: make room in its work directory; the step is tried again."
+EXIT_DISK_FULL: Final = 4
+"""Of a runner that had no room for its result."""
 OWNER: Final = "session.json"
 PROGRESS: Final = "progress.json"
 """What the runner knows of the events of its losses: ``events_done``, ``events_total``."""

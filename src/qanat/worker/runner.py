@@ -19,7 +19,7 @@ from qanat.worker import processes, tool_server
 from qanat.worker.fork_server import Lifeline
 from qanat.worker.identity import ModelIdentity
 from qanat.worker.kernel.port import ExposureRefused, Kernel, KernelError, NoKeys
-from qanat.worker.run_dir import DISK_IS_FULL, RESULT
+from qanat.worker.run_dir import DISK_IS_FULL, EXIT_DISK_FULL, RESULT
 from qanat.worker.runner_spec import RunnerSpec
 from qanat.worker.steps.base import StepJob
 from qanat.worker.steps.table import STEPS
@@ -57,8 +57,13 @@ def main(spec_path: Path, *, lifeline: Lifeline, tools: tool_server.Tools | None
     result["outputs"] = {label: str(path) for label, path in job.outputs.items()}
     result["facts"] = job.facts
     temporary = directory / f".{RESULT}"
-    temporary.write_text(json.dumps(result))
-    temporary.replace(directory / RESULT)
+    try:
+        temporary.write_text(json.dumps(result))
+        temporary.replace(directory / RESULT)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            return EXIT_DISK_FULL
+        raise
     return EXIT_FAILED if "failure_class" in result else 0
 
 

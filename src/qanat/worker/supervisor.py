@@ -25,7 +25,7 @@ from qanat.worker import memory, processes, shims, tool_server
 from qanat.worker.deadlock import Deadlock
 from qanat.worker.identity import ModelIdentity
 from qanat.worker.kept import Kept
-from qanat.worker.run_dir import DISK_IS_FULL, PROGRESS, RESULT, RunDir
+from qanat.worker.run_dir import DISK_IS_FULL, EXIT_DISK_FULL, PROGRESS, RESULT, RunDir
 from qanat.worker.runner_spec import RunnerSpec
 from qanat.worker.runners import Runners, runner_environment
 from qanat.worker.server import BEATS_PER_LEASE, Refused, Server, ServerAway
@@ -65,6 +65,8 @@ class Attempt:
     peak_memory: int = 0
     cpu_seconds: float = 0.0
     run_seconds: float | None = None
+    disk_was_full: bool = False
+    """At one of the looks: by the time that the step has ended, others may have made room."""
     worth_a_look: bool = False
     """Whether it failed in a way of which its directory may tell more."""
     killed_because: str = "was killed from outside"
@@ -74,6 +76,10 @@ class Attempt:
     def __post_init__(self) -> None:
         """Have its processes looked at."""
         self.deadlock = Deadlock(self.run_dir.path)
+
+    def look_at_disk(self) -> None:
+        """Note whether the disk is full now."""
+        self.disk_was_full |= shutil.disk_usage(self.run_dir.path).free < LITTLE_ROOM_BYTES
 
     def resources(self) -> Resources:
         """Return what the attempt has used so far, and how far it is where that is known."""
@@ -99,7 +105,9 @@ class Supervisor:
             environment=runner_environment(settings.work_dir), warm_seconds=settings.warm_seconds
         )
         self._kept = Kept(settings.work_dir, days=settings.kept_days, most_bytes=settings.kept_bytes)
-        self._running: dict[int, Attempt] = {}
+        self._taken: set[tuple[int, int]] = set()
+        """Steps with their fences that a thread is at, claimed or about to be."""
+        self._running: dict[tuple[int, int], Attempt] = {}
         self._lock = threading.Lock()
         self.draining = threading.Event()
 
@@ -117,9 +125,18 @@ class Supervisor:
 
     def run(self, *, step_id: int, fence: int) -> None:
         """Claim a step and see it through; a step that is not to be had is forgotten."""
-        with logs.about(step=step_id, attempt=fence):
-            if not self.draining.is_set():
+        doorbell = (step_id, fence)
+        with self._lock:
+            # The server gives the same answer to a worker that asks again; another thread must not take it for its own.
+            if self.draining.is_set() or doorbell in self._taken:
+                return
+            self._taken.add(doorbell)
+        try:
+            with logs.about(step=step_id, attempt=fence):
                 self._claim(step_id, fence)
+        finally:
+            with self._lock:
+                self._taken.discard(doorbell)
 
     def _claim(self, step_id: int, fence: int) -> None:
         try:
@@ -164,7 +181,7 @@ class Supervisor:
             return
         attempt = Attempt(spec=spec, run_dir=run_dir, files=Transfer(self._server, spec, run_dir))
         with self._lock:
-            self._running[spec["step_id"]] = attempt
+            self._running[spec["step_id"], spec["fence"]] = attempt
         if self.draining.is_set():
             attempt.handed_back.set()
         beat = logs.carried(functools.partial(self._beat, attempt))
@@ -176,7 +193,7 @@ class Supervisor:
             attempt.ended.set()
             beats.join()
             with self._lock:
-                self._running.pop(spec["step_id"], None)
+                del self._running[spec["step_id"], spec["fence"]]
             self._leave(attempt)
 
     def _leave(self, attempt: Attempt) -> None:
@@ -236,6 +253,7 @@ class Supervisor:
             self._end(attempt, grace_seconds=self._settings.kill_after_seconds)
         finally:
             runner.close()
+        attempt.look_at_disk()
         attempt.cpu_seconds = max(attempt.cpu_seconds, ended.cpu_seconds)
         attempt.peak_memory = attempt.peak_memory or ended.peak_memory_bytes
         return ended.exit_code
@@ -291,6 +309,7 @@ class Supervisor:
     def _look_at(self, attempt: Attempt) -> float:
         """Look at what the attempt uses and whether it can go on; return how long that took, in CPU-seconds."""
         started = time.thread_time()
+        attempt.look_at_disk()
         if attempt.sessions:
             used = processes.usage(attempt.sessions)
             attempt.peak_memory = max(attempt.peak_memory, used.memory_bytes)
@@ -321,10 +340,9 @@ class Supervisor:
         ended_by = -exit_code if exit_code < 0 else None
         slug = attempt.spec["slug"]
         short = memory.oom_kills() > attempt.oom_kills_before
-        if (
-            shutil.disk_usage(attempt.run_dir.path).free < LITTLE_ROOM_BYTES
-            and result.get("failure_class", FailureClass.MODEL) == FailureClass.MODEL
-        ):
+        if (attempt.disk_was_full or exit_code == EXIT_DISK_FULL) and result.get(
+            "failure_class", FailureClass.MODEL
+        ) == FailureClass.MODEL:
             # Whatever the model says of it: the step may not even have been able to write down its result.
             failure_class, message = FailureClass.INFRASTRUCTURE, DISK_IS_FULL
         elif short and result.get("failure_class", FailureClass.MODEL) == FailureClass.MODEL:

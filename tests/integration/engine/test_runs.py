@@ -3,10 +3,11 @@
 import datetime as dt
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from unittest.mock import Mock
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from qanat.contract import tasks
@@ -14,7 +15,8 @@ from qanat.contract.statuses import AnalysisStatus, FailureClass, RunKind, RunMo
 from qanat.domain.retries import WORKERS_KILLED
 from qanat.server.files.models import StoredFile
 from qanat.server.files.storage import storage
-from qanat.server.runs import cancellation, claims, dispatch, doorbell, housekeeping
+from qanat.server.runs import cancellation, claims, clock, dispatch, doorbell, housekeeping, recording
+from qanat.server.runs import tasks as engine_tasks
 from qanat.server.runs.claims import StepRefused
 from qanat.server.runs.models import Event, Run, Step, StepEdge, Worker, analysis, portfolio
 from qanat.server.runs.submission import RunActive
@@ -159,6 +161,26 @@ def test_a_lost_lease_gives_the_step_to_another_and_refuses_the_first(world: Wor
     assert other.fence == held.fence + 1
     assert not world.finish(held)
     assert world.finish(other)
+
+
+def test_a_recording_that_breaks_off_is_done_by_another_after_a_lease(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "QANAT", settings.QANAT.model_copy(update={"lease_seconds": 5}))
+    world.finish(begin(world, kind=RunKind.INPUTS, mode=RunMode.V1))
+    world.control()
+    [message] = world.messages
+    with monkeypatch.context() as patch:
+        patch.setattr(recording, "commit", Mock(side_effect=OperationalError))
+        with pytest.raises(OperationalError):
+            engine_tasks.record_step.run(step_id=message.step_id, fence=message.fence)
+    world.now = clock.now()
+
+    world.later(6)
+
+    assert world.reap() == 1
+    world.work_until_quiet()
+    assert world.statuses.status[1] == AnalysisStatus.READY
 
 
 def test_a_heartbeat_keeps_the_lease(world: World) -> None:

@@ -164,7 +164,9 @@ class World:
     def deliver(self, message: Message, *, worker: str = "w1") -> Held | None:
         """Hand a message to whoever consumes its queue."""
         if message.queue in {queues.V1_RECORDS, queues.V2_RECORDS}:
-            recording.record(step_id=message.step_id, fence=message.fence, recorder="monitor", now=self.now)
+            recording.record(
+                step_id=message.step_id, fence=message.fence, recorder="monitor", lease=LEASE, now=self.now
+            )
             return None
         try:
             claimed = claims.claim(

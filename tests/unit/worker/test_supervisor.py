@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
 import psutil
@@ -17,6 +18,7 @@ from qanat.contract import labels, tasks
 from qanat.contract.statuses import FailureClass
 from qanat.worker import deadlock, memory
 from qanat.worker.identity import ModelIdentity
+from qanat.worker.run_dir import EXIT_DISK_FULL
 from qanat.worker.runners import Runners, runner_environment
 from qanat.worker.settings import WorkerSettings
 from qanat.worker.supervisor import Supervisor
@@ -246,6 +248,43 @@ def test_exposure_gets_the_suffix_of_what_it_is(
     supervisor.drain()
     running.join(timeout=15)
     assert fetched == [name]
+
+
+def test_a_doorbell_that_comes_twice_is_answered_once(supervise: Callable[[Twin], Supervisor]) -> None:
+    server = Twin(parameters={"hang": True})
+    supervisor = supervise(server)
+    first = threading.Thread(target=supervisor.run, kwargs={"step_id": 1, "fence": 1})
+    first.start()
+    server.beaten.wait(30)
+
+    supervisor.run(step_id=1, fence=1)
+
+    assert server.claims == 1
+    supervisor.drain()
+    first.join()
+    assert server.released == 1
+
+
+def test_a_disk_that_was_full_meanwhile_is_not_held_against_the_model(
+    supervise: Callable[[Twin], Supervisor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter([0])  # Then there is room again.
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=next(looks, 2**40)))
+    server = Twin(parameters={"exit": 1, "silent": True})
+
+    supervise(server).run(step_id=1, fence=1)
+
+    assert server.failed[0]["failure_class"] == FailureClass.INFRASTRUCTURE
+
+
+def test_a_runner_that_has_no_room_for_its_result_is_not_held_against_the_model(
+    supervise: Callable[[Twin], Supervisor],
+) -> None:
+    server = Twin(parameters={"exit": EXIT_DISK_FULL, "silent": True})
+
+    supervise(server).run(step_id=1, fence=1)
+
+    assert server.failed[0]["failure_class"] == FailureClass.INFRASTRUCTURE
 
 
 def test_all_that_is_logged_of_a_step_says_which(

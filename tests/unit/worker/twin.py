@@ -35,6 +35,7 @@ class Twin:
     log_is_away: bool = False
     refuses_claims: bool = False
     refuses_outputs: bool = False
+    claims: int = 0
     beats: list[Heartbeat] = field(default_factory=list)
     beaten: threading.Event = field(default_factory=threading.Event)
     logs: bytes = b""
@@ -47,6 +48,7 @@ class Twin:
         return HelloAnswer(every_seconds=1.0)
 
     def claim(self, step_id: int, claim: Claim) -> StepSpec:
+        self.claims += 1
         if self.refuses_claims:
             message = "somebody else has it"
             raise Refused(message)

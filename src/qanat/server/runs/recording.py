@@ -12,17 +12,17 @@ from qanat.server.runs.log_context import about_step
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=30)
-
 
 @about_step
-def record(*, step_id: int, fence: int, recorder: str, now: datetime) -> bool:
+def record(*, step_id: int, fence: int, recorder: str, lease: timedelta, now: datetime) -> bool:
     """Do a server-side step; return False where it was done or taken already.
+
+    One that breaks off, because its process or the database is gone, is somebody else's after ``lease``.
 
     In V2 the traceback file of the phase is made here, of the logs of its sub-tasks; in V1 the worker has sent it.
     """
     try:
-        claimed = claim(step_id=step_id, fence=fence, worker=recorder, lease=LEASE, now=now)
+        claimed = claim(step_id=step_id, fence=fence, worker=recorder, lease=lease, now=now)
         step = claimed.step
         phase = Phase(step.phase)
         outputs = {}

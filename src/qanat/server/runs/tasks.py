@@ -2,8 +2,10 @@
 
 import os
 import socket
+from datetime import timedelta
 
 from celery import shared_task
+from django.conf import settings
 from django.db import OperationalError
 
 from qanat.contract import tasks
@@ -21,7 +23,8 @@ def wake_controller() -> None:
 @shared_task(name=tasks.RECORD_STEP, autoretry_for=(OperationalError,), max_retries=3)
 def record_step(*, step_id: int, fence: int) -> None:
     """Record the results of a phase; when the database is away, the doorbell rings again by itself."""
-    recording.record(step_id=step_id, fence=fence, recorder=RECORDER, now=clock.now())
+    lease = timedelta(seconds=settings.QANAT.lease_seconds)
+    recording.record(step_id=step_id, fence=fence, recorder=RECORDER, lease=lease, now=clock.now())
 
 
 @shared_task(name=tasks.HOUSEKEEPING)

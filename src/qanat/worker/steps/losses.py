@@ -1,6 +1,7 @@
 """Losses: a run directory prepared, chunks of events computed, reports made (wire contract, section 4.2, L1 to L6)."""
 
 import json
+import re
 import shutil
 import tarfile
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from qanat.worker.kernel.port import ExposureRefused, KernelError, LossesJob
 from qanat.worker.steps.base import StepJob
 from qanat.worker.steps.combining import add_occurrences
 
+TABLE: Final = re.compile(r"(?<![\w/.-])output/[\w.-]+\.\w+")
+"""The name of a table in a run script."""
 PROCESSES: Final = ".processes.json"
 """In the work archive of a chunk: how many processes its events were shared among. The reports must know."""
 
@@ -101,8 +104,24 @@ def _reported(job: StepJob, run: Path, make: Callable[[], None]) -> None:
     if not any((run / "output").glob("*")):
         message = "The kernel ended without any output."
         raise KernelError(message)
+    _require_tables(run)
     job.outputs[labels.OUTPUT] = archives.pack(run, job.out / "output.tar.gz", members=["output"])
     add_occurrences(job, run)
+
+
+def _require_tables(run: Path) -> None:
+    """See that every table is there that the kernel's run scripts write.
+
+    They wait for many tools at once and hear of the last one's end alone; and whether all have finished the kernel asks
+    the logs, of which a tool that was killed before it began has none.
+
+    Raises:
+        KernelError: one is missing.
+    """
+    named = {name for script in run.glob("run_*.sh") for name in TABLE.findall(script.read_text())}
+    if missing := sorted(name for name in named if not (run / name).exists()):
+        message = f"The kernel has not written {', '.join(missing)}: a tool of it ended before it began."
+        raise KernelError(message)
 
 
 def _losses_job(job: StepJob, *, inputs: Path | None = None, processes: int | None = None) -> LossesJob:

@@ -1,0 +1,79 @@
+"""The losses' steps see that the kernel has done what its run script says."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from qanat.contract import labels, tasks
+from qanat.worker import archives
+from qanat.worker.identity import ModelIdentity
+from qanat.worker.kernel.port import KernelError, LossesJob
+from qanat.worker.steps import losses
+from qanat.worker.steps.base import StepJob
+
+SCRIPT = """
+( lecpy -r -Kwork/gul_S1_summaryleccalc -F -f -p output/gul_S1_ept.csv ) 2>> $LOG_DIR/stderror.err & lpid1=$!
+( aalpy -Kgul_S1_summary_palt -a output/gul_S1_palt.csv ) 2>> $LOG_DIR/stderror.err & lpid2=$!
+"""
+
+
+class Kernel:
+    """Writes a script and some of the tables that it names."""
+
+    def __init__(self, *tables: str) -> None:
+        """Write these."""
+        self._tables = tables
+
+    def losses(self, job: LossesJob) -> None:
+        """Run."""
+        (job.run_directory / "run_kernel.sh").write_text(SCRIPT)
+        (job.run_directory / "output").mkdir()
+        for table in self._tables:
+            (job.run_directory / "output" / table).touch()
+
+
+def job(folder: Path, kernel: Kernel) -> StepJob:
+    """Return the losses of a V1 run."""
+    (folder / "input.csv").touch()
+    settings = folder / "settings.json"
+    settings.write_text(json.dumps({}))
+    archive = archives.pack(folder, folder / "input.tar", members=["input.csv"])
+    model = ModelIdentity(
+        supplier_id="S",
+        model_id="M",
+        version_id="1",
+        directory=folder,
+        config_path=folder / "oasislmf.json",
+        config={},
+        settings_path=None,
+        settings=None,
+    )
+    return StepJob(
+        task=tasks.RUN_ANALYSIS,
+        index=0,
+        count=1,
+        writes=(),
+        parameters={},
+        inputs={labels.INPUT: archive, labels.SETTINGS: settings},
+        directory=folder,
+        model=model,
+        kernel=lambda: kernel,  # type: ignore[arg-type,return-value]
+    )
+
+
+def test_a_run_without_a_table_that_its_script_writes_has_failed(tmp_path: Path) -> None:
+    lacking = job(tmp_path, Kernel("gul_S1_ept.csv"))
+
+    with pytest.raises(KernelError, match=r"has not written output/gul_S1_palt\.csv"):
+        losses.whole(lacking)
+
+    assert labels.OUTPUT not in lacking.outputs
+
+
+def test_a_run_with_all_tables_has_not(tmp_path: Path) -> None:
+    complete = job(tmp_path, Kernel("gul_S1_ept.csv", "gul_S1_palt.csv"))
+
+    losses.whole(complete)
+
+    assert labels.OUTPUT in complete.outputs
