@@ -24,9 +24,6 @@ class Doorbell:
 class Slots:
     """Takes doorbells in the order in which they came; each step runs in a thread of its own.
 
-    A doorbell that rings again while the step waits here, or runs, is forgotten: the server would give the same worker
-    the same step again, taking it for one that did not hear the answer.
-
     The queue needs no bound: the task controller never has more doorbells out than a model's workers have slots, plus
     one, and rings again only for somebody idle.
     """
@@ -37,18 +34,12 @@ class Slots:
         self._run = run
         self._free = threading.Semaphore(number)
         self._doorbells: queue.SimpleQueue[Doorbell | None] = queue.SimpleQueue()
-        self._known: set[Doorbell] = set()
-        self._lock = threading.Lock()
         self._steps: list[threading.Thread] = []
         self._porter = threading.Thread(target=self._take, name="slots")
         self._porter.start()
 
     def ring(self, doorbell: Doorbell) -> None:
         """Put a doorbell aside until there is room."""
-        with self._lock:
-            if doorbell in self._known:
-                return
-            self._known.add(doorbell)
         self._doorbells.put(doorbell)
 
     def close(self) -> None:
@@ -75,6 +66,4 @@ class Slots:
             with logs.about(step=doorbell.step_id, attempt=doorbell.fence):
                 logger.exception("The step could not be seen through; its lease will run out")
         finally:
-            with self._lock:
-                self._known.discard(doorbell)
             self._free.release(share)

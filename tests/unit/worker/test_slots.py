@@ -84,30 +84,6 @@ def test_a_step_that_fails_gives_its_slot_back(slots: Slots, steps: Steps, event
     eventually(lambda: steps.running == {2})
 
 
-def test_a_doorbell_that_rings_again_does_not_take_a_second_slot(
-    slots: Slots, steps: Steps, eventually: Eventually
-) -> None:
-    ring(slots, 1, 1, 2)
-
-    eventually(lambda: steps.running == {1, 2})
-
-    steps.ends[1].set()
-    eventually(lambda: steps.running == {2})
-    assert sorted(steps.begun) == [1, 2]
-
-
-def test_a_doorbell_rings_again_after_the_step(slots: Slots, steps: Steps, eventually: Eventually) -> None:
-    steps.ends[1].set()
-    ring(slots, 1)
-    eventually(lambda: steps.begun == [1] and not steps.running)
-
-    def rung_again() -> bool:
-        ring(slots, 1)
-        return steps.begun[:2] == [1, 1]
-
-    eventually(rung_again)
-
-
 def test_closing_waits_for_what_runs(slots: Slots, steps: Steps, eventually: Eventually) -> None:
     ring(slots, 1, 2, 3)
     eventually(lambda: steps.running == {1, 2})
