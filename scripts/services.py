@@ -398,7 +398,10 @@ def _install(package: str) -> bool:
 def _apt(*arguments: str) -> bool:
     # RUNLEVEL keeps the distribution's own server from being started.
     environment = {**os.environ, "RUNLEVEL": "1", "DEBIAN_FRONTEND": "noninteractive"}
-    done = subprocess.run(["apt-get", "-qq", *arguments], env=environment, capture_output=True, check=False)
+    command = ["apt-get", "-qq", *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(f"{' '.join(command)}: {done.stderr.strip()}", file=sys.stderr)
     return done.returncode == 0
 
 
