@@ -182,7 +182,7 @@ def test_messages_of_a_hostile_worker_neither_end_nor_alter_the_run_of_another(
     until(lambda: not analyses.get(analysis)["status_count"]["QUEUED"], what="the platform has heard of it")
     before = analyses.get(analysis)
 
-    with Celery("hostile", broker=worker.broker, amqp="qanat.amqp:Amqp") as hostile:
+    with Celery("hostile", broker=worker.broker, amqp="qanat.amqp:Amqp", set_as_current=False) as hostile:
         for queue in ("celery", "celery-v2"):
             send = partial(hostile.send_task, queue=queue, ignore_result=True)
             for status in ("READY", "INPUTS_GENERATION_ERROR", "RUN_COMPLETED"):

@@ -86,7 +86,7 @@ class Chaos:
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)  # noqa: S311 - to be repeated
-        self._celery = Celery("chaos", broker=self.cluster.broker.url, amqp="qanat.amqp:Amqp")
+        self._celery = Celery("chaos", broker=self.cluster.broker.url, amqp="qanat.amqp:Amqp", set_as_current=False)
         self._kinds = {name: do for name, do in self._all() if not self.only or name in self.only}
 
     @property
