@@ -12,7 +12,7 @@ from django.db import connections
 
 from qanat.contract import queues, tasks
 from qanat.server.config.celery import app
-from qanat.server.roles import listener, preparation
+from qanat.server.roles import preparation
 from qanat.server.runs.controller import start_controller, start_reaper
 
 logger = logging.getLogger(__name__)
@@ -110,6 +110,8 @@ def run(role: str, *, host: str, port: int, websocket_port: int) -> int:
         preparation.given_admin()
         connections.close_all()  # before the API forks
     if role in WITHOUT_HTTP and settings.QANAT.probe_port:
+        from qanat.server.roles import listener  # noqa: PLC0415 - needed where it is asked for only
+
         listener.listen(host=host, port=settings.QANAT.probe_port)
     SERVING[role](host=host, port=port, websocket_port=websocket_port)
     return 0
