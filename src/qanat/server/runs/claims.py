@@ -140,8 +140,7 @@ def hand_back(*, step_id: int, fence: int, now: datetime) -> None:
         StepRefused: the step is no longer the worker's.
     """
     with transaction.atomic():
-        _, step = locked(step_id)
-        require_held(step, fence=fence)
+        _, step = hold(step_id=step_id, fence=fence)
         move(
             step=step,
             event=StepEvent.HANDED_BACK,
@@ -209,6 +208,17 @@ def locked(step_id: int) -> tuple[Run, Step]:
     if found is None:
         raise _gone(step_id)
     return found
+
+
+def hold(*, step_id: int, fence: int) -> tuple[Run, Step]:
+    """Hold the rows of a step that is running under this fence and of its run, and load both.
+
+    Raises:
+        StepRefused: it is not.
+    """
+    run, step = locked(step_id)
+    require_held(step, fence=fence)
+    return run, step
 
 
 def load(step_id: int, *, fence: int) -> Step:

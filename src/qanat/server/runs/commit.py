@@ -12,7 +12,7 @@ from qanat.domain.run_plan import RESULTS
 from qanat.domain.step_state import Event as StepEvent
 from qanat.server.counting import counters
 from qanat.server.runs import artefacts, doorbell, lifecycle, progress, projection
-from qanat.server.runs.claims import StepRefused, locked, require_held
+from qanat.server.runs.claims import StepRefused, hold, require_held
 from qanat.server.runs.log_context import about_step
 from qanat.server.runs.models import Run, Step
 from qanat.server.runs.projection import FileRef
@@ -48,8 +48,7 @@ def commit(
     require_held(step, fence=fence)
     log = artefacts.join_log(step)
     with transaction.atomic():
-        run, step = locked(step.pk)
-        require_held(step, fence=fence)
+        run, step = hold(step_id=step.pk, fence=fence)
         result = {"outputs": {label: ref.as_json() for label, ref in outputs.items()}, "facts": dict(facts)}
         if run.state != RunState.ACTIVE or not move(
             step=step,

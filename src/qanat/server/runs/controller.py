@@ -78,10 +78,12 @@ def wake() -> None:
 def control(*, now: Callable[[], datetime] = clock.now) -> None:
     """Do one round of the task controller: plan what was submitted, a few runs at a time, ring for what is ready."""
     postponed: set[int] = set()
-    while runs := planning.submitted(but=postponed):
+    while True:
+        runs = planning.submitted(but=postponed)
         postponed |= planning.plan_all(runs, now=now())
         dispatch(now=now())
-    dispatch(now=now())
+        if len(runs) < planning.IN_A_ROW:
+            return
 
 
 def start_controller(*, interval: float) -> Loop:

@@ -15,7 +15,7 @@ from qanat.domain.run_plan import RESULTS, TRACEBACK
 from qanat.domain.step_state import Event as StepEvent
 from qanat.server.counting import counters
 from qanat.server.runs import artefacts, doorbell, lifecycle, projection
-from qanat.server.runs.claims import StepRefused, held, locked, require_held
+from qanat.server.runs.claims import StepRefused, held, hold
 from qanat.server.runs.log_context import about_step
 from qanat.server.runs.models import Run, Step
 from qanat.server.runs.projection import FileRef
@@ -72,8 +72,7 @@ def fail(*, step_id: int, fence: int, attempt: AttemptFailed, now: datetime) -> 
     step = held(step_id=step_id, fence=fence)
     saved = artefacts.save_failure(step, report=attempt.as_text())
     with transaction.atomic():
-        run, step = locked(step_id)
-        require_held(step, fence=fence)
+        run, step = hold(step_id=step_id, fence=fence)
         if run.state != RunState.ACTIVE:
             message = f"The run of '{step.slug}' has ended: it is {run.state}."
             raise StepRefused(message)

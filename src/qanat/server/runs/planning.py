@@ -23,8 +23,9 @@ from qanat.domain.run_plan import PlannedStep
 from qanat.domain.step_state import Event as StepEvent
 from qanat.server.files.storage import storage
 from qanat.server.runs import canvas, lifecycle, projection
-from qanat.server.runs.models import Run, Step, StepEdge, StockQueue
+from qanat.server.runs.models import Run, Step, StepEdge
 from qanat.server.runs.steps import digest_of, inputs_of, lock_run, move, outputs_of, release_children
+from qanat.server.runs.stock import served
 from qanat.storage.port import StorageError
 
 logger = logging.getLogger(__name__)
@@ -45,21 +46,16 @@ def plan_all(run_ids: Iterable[int], *, now: datetime) -> set[int]:
     for run_id in run_ids:
         with logs.about(run=run_id):
             try:
-                _plan_or_give_up(run_id=run_id, now=now)
+                plan_run(run_id=run_id, now=now)
+            except DatabaseError:
+                raise
             except StorageError as error:
                 logger.warning("Run %s waits to be planned: %s", run_id, error)
                 postponed.add(run_id)
+            except Exception as error:  # an outermost loop: no run may keep the others from being planned
+                logger.exception("Run %s cannot be planned", run_id)
+                _give_up(run_id=run_id, error=error, now=now)
     return postponed
-
-
-def _plan_or_give_up(*, run_id: int, now: datetime) -> None:
-    try:
-        plan_run(run_id=run_id, now=now)
-    except (DatabaseError, StorageError):
-        raise
-    except Exception as error:  # an outermost loop: no run may keep the others from being planned
-        logger.exception("Run %s cannot be planned", run_id)
-        _give_up(run_id=run_id, error=error, now=now)
 
 
 def _give_up(*, run_id: int, error: Exception, now: datetime) -> None:
@@ -73,12 +69,12 @@ def _give_up(*, run_id: int, error: Exception, now: datetime) -> None:
         projection.of(run).failed(run=run, phase=lifecycle.current_phase(run), no_keys=False, outputs={}, now=now)
 
 
-def plan_run(*, run_id: int, now: datetime) -> bool:
-    """Turn one submitted run into rows; return False where another controller was first or the run has ended."""
+def plan_run(*, run_id: int, now: datetime) -> None:
+    """Turn one submitted run into rows, unless another controller was first or the run has ended."""
     with transaction.atomic():
         run = lock_run(run_id)
         if run.state != RunState.SUBMITTED:
-            return False
+            return
         lookup_chunks, loss_chunks = _chunk_counts(run)
         plan = run_plan.plan(
             kind=RunKind(run.kind), mode=RunMode(run.mode), lookup_chunks=lookup_chunks, loss_chunks=loss_chunks
@@ -113,7 +109,6 @@ def plan_run(*, run_id: int, now: datetime) -> bool:
                 move(step=step, event=StepEvent.PARENTS_DONE, now=now, queued_at=now)
         reused = _reuse(run, now=now)
     logger.info("Planned %s: %d steps, %d reused", run, len(steps), reused)
-    return True
 
 
 def _chunk_counts(run: Run) -> tuple[int, int]:
@@ -161,7 +156,7 @@ def _reuse(run: Run, *, now: datetime) -> int:
     is reused of runs before one that has succeeded: what they have left is being removed. Stock workers hand on what no
     row tells, so nothing is reused for them.
     """
-    if StockQueue.objects.filter(name=run.queue).exists():
+    if served.is_stock(run.queue):
         return 0
     succeeded = run.line.filter(state=RunState.SUCCEEDED)
     earlier = (

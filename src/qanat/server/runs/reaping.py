@@ -20,12 +20,11 @@ def reap(*, now: datetime, grace: timedelta) -> int:
     against the infrastructure. One that is silent is taken for dead, and a step that kills three workers is set aside.
     """
     expired = Step.objects.filter(state=StepState.RUNNING, lease_until__lt=now).values_list(
-        "pk", "fence", "worker", "slug", "queue"
+        "pk", "fence", "worker", "slug", "queue", "server_side"
     )
     reaped = 0
-    for step_id, fence, worker, slug, queue in list(expired):
+    for step_id, fence, worker, slug, queue, server_side in list(expired):
         lives = Worker.objects.filter(pk=worker, last_seen__gte=now - grace).exists()
-        server_side = Step.objects.filter(pk=step_id, server_side=True).exists()
         failure_class = FailureClass.INFRASTRUCTURE if lives or server_side else FailureClass.WORKER_LOST
         message = f"The worker {worker} that ran '{slug}' has not been heard of for a whole lease."
         try:

@@ -11,7 +11,7 @@ from django.db import transaction
 from qanat.contract.statuses import Phase, RunState, StepState
 from qanat.domain.chunking import share_of_events
 from qanat.server.runs import progress
-from qanat.server.runs.claims import StepRefused, locked, require_held
+from qanat.server.runs.claims import StepRefused, hold
 from qanat.server.runs.models import Owner, Run, Step
 
 
@@ -33,8 +33,7 @@ def of_step(*, step_id: int, fence: int, total: int | None, done: int | None, no
         StepRefused: the step does not run under this fence.
     """
     with transaction.atomic():
-        run, step = locked(step_id)
-        require_held(step, fence=fence)
+        run, step = hold(step_id=step_id, fence=fence)
         if run.state != RunState.ACTIVE or step.phase != Phase.LOSSES:
             message = f"'{step.slug}' has no events to be done: its run is {run.state}."
             raise StepRefused(message)

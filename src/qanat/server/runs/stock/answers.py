@@ -106,7 +106,7 @@ def sign_of_life(  # noqa: PLR0913 - what a message says
     try:
         step = _begun(step, worker=worker, lease=lease, now=now)
         with transaction.atomic():
-            step = _locked(step)
+            _, step = claims.hold(step_id=step.pk, fence=step.fence)
             changes = _told(step, what=what, said=said)
             if not step.resources.get(ANSWERED):
                 changes["lease_until"] = now + lease
@@ -123,7 +123,7 @@ def answered(*, task_id: str, worker: str, lease: timedelta, now: datetime) -> N
         return
     with suppress(StepRefused), transaction.atomic():
         for step in Step.objects.filter(celery_id=task_id):
-            held = _locked(step)
+            _, held = claims.hold(step_id=step.pk, fence=step.fence)
             _running(held).update(lease_until=now + lease, resources={**held.resources, ANSWERED: True})
 
 
@@ -179,17 +179,6 @@ def _begun(step: Step, *, worker: str, lease: timedelta, now: datetime) -> Step:
             kept = {name: told for name, told in now_as.resources.items() if name == "originals"}
             Step.objects.filter(pk=step.pk, fence=step.fence).update(digest="", resources=kept)
     return claims.held(step_id=step.pk, fence=step.fence)
-
-
-def _locked(step: Step) -> Step:
-    """Hold the run of a step, and return the step as it is now.
-
-    Raises:
-        StepRefused: it has ended meanwhile.
-    """
-    _, now_as = claims.locked(step.pk)
-    claims.require_held(now_as, fence=step.fence)
-    return now_as
 
 
 def _running(step: Step) -> Any:  # noqa: ANN401 - a query
