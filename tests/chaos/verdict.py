@@ -202,8 +202,8 @@ def _ended_wrongly(
 def _was_given_up(run: dict[str, Any], attempts: Iterable[Attempt], faults: Sequence[Fault]) -> bool:
     """Say whether a run has failed by a rule, as it does where a step of it was hit so often.
 
-    One that loses three workers is set aside. A tool that is killed ends its pipeline, which nobody can tell from a
-    mistake of the model's: twice is final.
+    One that loses three workers is set aside. A tool that is killed may have the next one in its pipeline fail
+    first, which nobody can tell from a mistake of the model's: twice is final.
     """
     if run["state"] != "failed":
         return False

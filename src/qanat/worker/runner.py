@@ -18,7 +18,7 @@ from qanat.contract.statuses import FailureClass
 from qanat.worker import processes, tool_server
 from qanat.worker.fork_server import Lifeline
 from qanat.worker.identity import ModelIdentity
-from qanat.worker.kernel.port import ExposureRefused, Kernel, KernelError, NoKeys
+from qanat.worker.kernel.port import ExposureRefused, Kernel, KernelError, NoKeys, ProcessLost
 from qanat.worker.run_dir import DISK_IS_FULL, EXIT_DISK_FULL, RESULT
 from qanat.worker.runner_spec import RunnerSpec
 from qanat.worker.steps.base import StepJob
@@ -94,6 +94,8 @@ def _failure(error: Exception) -> dict[str, Any]:
             failure_class, message = FailureClass.INPUT, str(error)
         case ExposureRefused():
             failure_class, message = FailureClass.INPUT, str(error)
+        case ProcessLost():
+            failure_class, message = FailureClass.WORKER_LOST, str(error)
         case KernelError():
             failure_class, message = FailureClass.MODEL, str(error)
         case MemoryError():

@@ -340,11 +340,11 @@ class Supervisor:
         ended_by = -exit_code if exit_code < 0 else None
         slug = attempt.spec["slug"]
         short = memory.oom_kills() > attempt.oom_kills_before
-        by_model = result.get("failure_class", FailureClass.MODEL) == FailureClass.MODEL
-        if by_model and (attempt.disk_was_full or exit_code == EXIT_DISK_FULL):
+        unclear = result.get("failure_class", FailureClass.MODEL) in (FailureClass.MODEL, FailureClass.WORKER_LOST)
+        if unclear and (attempt.disk_was_full or exit_code == EXIT_DISK_FULL):
             # Whatever the model says of it: the step may not even have been able to write down its result.
             failure_class, message = FailureClass.INFRASTRUCTURE, DISK_IS_FULL
-        elif by_model and short:
+        elif unclear and short:
             failure_class = FailureClass.OUT_OF_MEMORY
             message = f"The host ran out of memory while '{slug}' ran, and killed one of its processes."
         elif "failure_class" in result:

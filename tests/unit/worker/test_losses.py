@@ -14,20 +14,24 @@ from qanat.worker.steps.base import StepJob
 
 SCRIPT = """
 ( lecpy -r -Kwork/gul_S1_summaryleccalc -F -f -p output/gul_S1_ept.csv ) 2>> $LOG_DIR/stderror.err & lpid1=$!
-( aalpy -Kgul_S1_summary_palt -a output/gul_S1_palt.csv ) 2>> $LOG_DIR/stderror.err & lpid2=$!
+( aalpy -Kgul_S1_summary_palt -a {run}output/gul_S1_palt.csv ) 2>> $LOG_DIR/stderror.err & lpid2=$!
 """
+"""In V1, and of a chunk, tables are named within the run directory; where the chunks come together, in whole."""
 
 
 class Kernel:
     """Writes a script and some of the tables that it names."""
 
-    def __init__(self, *tables: str) -> None:
+    def __init__(self, *tables: str, whole_paths: bool = False) -> None:
         """Write these."""
         self._tables = tables
+        self._whole_paths = whole_paths
 
     def losses(self, job: LossesJob) -> None:
         """Run."""
-        (job.run_directory / "run_kernel.sh").write_text(SCRIPT)
+        (job.run_directory / "run_kernel.sh").write_text(
+            SCRIPT.format(run=f"{job.run_directory}/" if self._whole_paths else "")
+        )
         (job.run_directory / "output").mkdir()
         for table in self._tables:
             (job.run_directory / "output" / table).touch()
@@ -62,8 +66,9 @@ def job(folder: Path, kernel: Kernel) -> StepJob:
     )
 
 
-def test_a_run_without_a_table_that_its_script_writes_has_failed(tmp_path: Path) -> None:
-    lacking = job(tmp_path, Kernel("gul_S1_ept.csv"))
+@pytest.mark.parametrize("whole_paths", [False, True])
+def test_a_run_without_a_table_that_its_script_writes_has_failed(tmp_path: Path, *, whole_paths: bool) -> None:
+    lacking = job(tmp_path, Kernel("gul_S1_ept.csv", whole_paths=whole_paths))
 
     with pytest.raises(KernelError, match=r"has not written output/gul_S1_palt\.csv"):
         losses.whole(lacking)
@@ -71,8 +76,9 @@ def test_a_run_without_a_table_that_its_script_writes_has_failed(tmp_path: Path)
     assert labels.OUTPUT not in lacking.outputs
 
 
-def test_a_run_with_all_tables_has_not(tmp_path: Path) -> None:
-    complete = job(tmp_path, Kernel("gul_S1_ept.csv", "gul_S1_palt.csv"))
+@pytest.mark.parametrize("whole_paths", [False, True])
+def test_a_run_with_all_tables_has_not(tmp_path: Path, *, whole_paths: bool) -> None:
+    complete = job(tmp_path, Kernel("gul_S1_ept.csv", "gul_S1_palt.csv", whole_paths=whole_paths))
 
     losses.whole(complete)
 

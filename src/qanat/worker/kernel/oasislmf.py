@@ -19,8 +19,8 @@ from ods_tools.oed import OdsException, OedExposure
 
 from qanat.contract import labels
 from qanat.worker.identity import ModelIdentity
-from qanat.worker.kernel import keys_order, numba_cache, oed_values
-from qanat.worker.kernel.port import ExposureRefused, InputsJob, KernelError, LossesJob, NoKeys
+from qanat.worker.kernel import keys_order, numba_cache, oed_values, run_scripts
+from qanat.worker.kernel.port import ExposureRefused, InputsJob, KernelError, LossesJob, NoKeys, ProcessLost
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +66,7 @@ class OasisKernel:
         self._manager = OasisManager()
         self._exposure_read: tuple[InputsJob, Any] | None = None
         numba_cache.settle()
+        run_scripts.settle()
         # With a level of its own the kernel does not spell out every table that its functions are given, unheard.
         logging.getLogger("oasislmf").setLevel(log_level.upper())
 
@@ -121,7 +122,7 @@ class OasisKernel:
 
     def losses(self, job: LossesJob) -> None:
         """Run ``generate_oasis_losses``, hooks included."""
-        with kernel_errors():
+        with _script_errors(job):
             self._manager.generate_oasis_losses(**self._losses(job), kernel_num_processes=job.processes)
 
     def losses_directory(self, job: LossesJob) -> None:
@@ -135,7 +136,7 @@ class OasisKernel:
     def losses_chunk(self, job: LossesJob, *, index: int, count: int) -> None:
         """Run ``generate_losses_partial``: one process of ``count``, or all in one script where there is one chunk."""
         processes = count if count > 1 else job.processes
-        with kernel_errors():
+        with _script_errors(job):
             self._manager.generate_losses_partial(
                 **self._losses(job),
                 process_number=index + 1 if count > 1 else None,
@@ -146,7 +147,7 @@ class OasisKernel:
 
     def losses_output(self, job: LossesJob) -> None:
         """Run ``generate_losses_output``, and the model's hook after it."""
-        with kernel_errors():
+        with _script_errors(job):
             given = self._losses(job)
             self._manager.generate_losses_output(
                 **given, kernel_num_processes=job.processes, max_process_id=job.processes
@@ -251,6 +252,19 @@ def kernel_errors(exposure: Mapping[str, Path] | None = None) -> Iterator[None]:
     except CalledProcessError as error:
         message = f"The kernel's run script ended with exit code {error.returncode}."
         raise KernelError(message) from error
+
+
+@contextmanager
+def _script_errors(job: LossesJob) -> Iterator[None]:
+    """Turn what the kernel raises into what steps understand, where it runs a script."""
+    try:
+        with kernel_errors():
+            yield
+    except KernelError as error:
+        if not run_scripts.lost_a_process(job.run_directory):
+            raise
+        message = "A process of the kernel's run script was killed from outside (SIGKILL)."
+        raise ProcessLost(message) from error
 
 
 def _misfit(exposure: Mapping[str, Path]) -> str | None:

@@ -10,6 +10,10 @@ class KernelError(Exception):
     """The kernel or the model's own code failed."""
 
 
+class ProcessLost(KernelError):
+    """A process that worked for the kernel was killed; neither kernel nor model has failed."""
+
+
 class ExposureRefused(Exception):
     """The exposure or the settings are such that running them again cannot help; the message says what and where."""
 

@@ -15,8 +15,8 @@ from qanat.worker.kernel.port import ExposureRefused, KernelError, LossesJob
 from qanat.worker.steps.base import StepJob
 from qanat.worker.steps.combining import add_occurrences
 
-TABLE: Final = re.compile(r"(?<![\w/.-])output/[\w.-]+\.\w+")
-"""The name of a table in a run script."""
+TABLE: Final = r"(?:(?<![\w/.-])|(?<={run}/))output/[\w.-]+\.\w+"
+"""The name of a table in a run script: within the run directory, or with the whole path."""
 PROCESSES: Final = ".processes.json"
 """In the work archive of a chunk: how many processes its events were shared among. The reports must know."""
 
@@ -110,15 +110,13 @@ def _reported(job: StepJob, run: Path, make: Callable[[], None]) -> None:
 
 
 def _require_tables(run: Path) -> None:
-    """See that every table is there that the kernel's run scripts write.
-
-    They wait for many tools at once and hear of the last one's end alone; and whether all have finished the kernel asks
-    the logs, of which a tool that was killed before it began has none.
+    """See that every table is there that the kernel's run scripts write, whatever has become of the tool.
 
     Raises:
         KernelError: one is missing.
     """
-    named = {name for script in run.glob("run_*.sh") for name in TABLE.findall(script.read_text())}
+    table = re.compile(TABLE.format(run=re.escape(str(run.absolute()))))
+    named = {name for script in run.glob("run_*.sh") for name in table.findall(script.read_text())}
     if missing := sorted(name for name in named if not (run / name).exists()):
         message = f"The kernel has not written {', '.join(missing)}: a tool of it ended before it began."
         raise KernelError(message)
