@@ -1,7 +1,7 @@
 """Tests once more, on a real PostgreSQL: the same code, the same tests.
 
-The engine's, for locks and transactions differ; the API's with odd input, for SQLite keeps characters and lengths that
-PostgreSQL refuses.
+The engine's, by our workers and by stock ones, for locks and transactions differ; the API's with odd input, for SQLite
+keeps characters and lengths that PostgreSQL refuses.
 """
 
 import os
@@ -13,7 +13,8 @@ import pytest
 from tests import postgres
 from tests.conftest import ROOT
 
-ENGINE = {"paths": ["tests/integration/engine", "tests/integration/stock"], "QANAT_MACHINE_STEPS": "3000"}
+ENGINE = {"paths": ["tests/integration/engine"], "QANAT_MACHINE_STEPS": "3000"}
+STOCK = {"paths": ["tests/integration/stock"], "QANAT_MACHINE_STEPS": "3000"}
 API = {
     "paths": [
         "tests/api/fuzz",
@@ -27,7 +28,7 @@ API = {
 @pytest.mark.postgres
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("tests", [ENGINE, API], ids=["engine", "api"])
+@pytest.mark.parametrize("tests", [ENGINE, STOCK, API], ids=["engine", "stock", "api"])
 def test_the_same_tests_pass_on_postgresql(tests: dict[str, str | list[str]]) -> None:
     if postgres.binaries() is None:
         pytest.skip("PostgreSQL's binaries are not installed: apt-get install postgresql")

@@ -65,7 +65,7 @@ class DatabaseSettings(Settings):
     db_conn_health_checks: OfServer[bool] = True
     """Look whether a kept connection still works before it is used again (PostgreSQL)."""
     db_disable_server_side_cursors: OfServer[bool] = False
-    """For a pool of connections, such as pgbouncer, between server and PostgreSQL."""
+    """For a pool of connections, such as pgbouncer, between server and PostgreSQL: nothing is kept there but tables."""
 
     @property
     def database(self) -> Database:

@@ -119,7 +119,11 @@ def _database(database: Database) -> dict[str, Any]:
         "PASSWORD": database.password,
         "HOST": database.host,
         "PORT": database.port,
-        "OPTIONS": database.options,
+        "OPTIONS": {
+            # How often a statement of `prepared` is asked before the server keeps it; a pool may not.
+            "prepare_threshold": None if QANAT.db_disable_server_side_cursors else 2,
+            **database.options,
+        },
     }
 
 

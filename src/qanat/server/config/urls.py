@@ -12,6 +12,7 @@ from qanat.server.api.base import documents
 def api_routes(*versions: str) -> list[URLPattern | URLResolver]:
     """Return the routes of the API in some of its versions."""
     return [
+        path("workers/", include("qanat.server.api.workers.urls")),  # asked most, so found first
         path("", include("qanat.server.api.base.urls")),
         path("", include(documents.routes("base", *versions))),
         *(
@@ -21,7 +22,6 @@ def api_routes(*versions: str) -> list[URLPattern | URLResolver]:
             )
             for version in versions
         ),
-        path("workers/", include("qanat.server.api.workers.urls")),
     ]
 
 

@@ -11,12 +11,34 @@ from django.db import transaction
 from qanat.contract.statuses import StepState
 from qanat.domain import step_state
 from qanat.domain.step_state import Event as StepEvent
-from qanat.server.config.prepared import PreparedRows
+from qanat.server.config.prepared import PreparedInsert, PreparedRows, PreparedUpdate
 from qanat.server.runs import log_context
 from qanat.server.runs.models import Event, Run, Step
 from qanat.server.runs.projection import FileRef
 
 ENDS = (StepState.SUCCEEDED, StepState.FAILED, StepState.CANCELLED)
+
+_change = PreparedUpdate(Step, where=["id", "state", "fence"])
+_record = PreparedInsert(Event)
+_by_id = PreparedRows(lambda step_id: Step.objects.filter(pk=step_id).order_by())
+# First the run is held, then the step: in the order of ``of``, whoever has the other already.
+_held = PreparedRows(
+    lambda step_id: (
+        Step.objects.select_related("run")
+        .select_for_update(no_key=True, of=("run", "self"))
+        .filter(pk=step_id)
+        .order_by()
+    )
+)
+_children = PreparedRows(lambda parent_id: Step.objects.filter(parent_edges__parent=parent_id).order_by("position"))
+_finished = PreparedRows(
+    lambda run_id, position: (
+        Step.objects.filter(run=run_id, state=StepState.SUCCEEDED, position__lt=position)
+        .order_by("position")
+        .only("result")
+    ),
+    holes=2,
+)
 
 
 def move(
@@ -36,13 +58,12 @@ def move(
     changes["state"] = target
     if target in ENDS:
         changes.setdefault("ended_at", now)
-    changed = Step.objects.filter(pk=step.pk, state=before, fence=fence).update(**changes)
-    if not changed:
+    if not _change([step.pk, before, fence], changes):
         return False
     log_context.tell_after_commit(step, event)
     for column, value in changes.items():
         setattr(step, column, value)
-    _event(step, event, now=now, before=before, target=target, fence=fence, detail=detail).save(force_insert=True)
+    _record(_event(step, event, now=now, before=before, target=target, fence=fence, detail=detail))
     return True
 
 
@@ -99,14 +120,6 @@ def lock_run(run_id: int) -> Run:
     return run
 
 
-_by_id = PreparedRows(lambda step_id: Step.objects.filter(pk=step_id).order_by())
-_held = PreparedRows(lambda step_id: Step.objects.select_for_update(no_key=True).filter(pk=step_id).order_by())
-_run_of = PreparedRows(
-    lambda step_id: Run.objects.select_for_update(no_key=True, of=("self",)).filter(steps__pk=step_id).order_by()
-)
-_children = PreparedRows(lambda parent_id: Step.objects.filter(parent_edges__parent=parent_id).order_by("position"))
-
-
 def find(step_id: int) -> Step | None:
     """Load a step, if there is one."""
     return next(iter(_by_id(step_id)), None)
@@ -115,22 +128,19 @@ def find(step_id: int) -> Step | None:
 def lock_run_of(step_id: int) -> tuple[Run, Step] | None:
     """Hold the rows of a step's run, as ``lock_run`` does, and of the step, and load both; None where there is none.
 
-    The step's too, for ``move_idle`` changes steps without their runs.
+    The step's too, for ``move_idle`` changes steps without their runs. Both come as they are once both are held.
     """
-    for run in _run_of(step_id):
-        log_context.is_about(run)
-        for step in _held(step_id):  # only now: it may have changed while the run was waited for
-            step.run = run
-            return run, step
+    for step in _held(step_id):
+        log_context.is_about(step.run)
+        return step.run, step
     return None
 
 
 def outputs_so_far(run: Run, *, before_position: int) -> dict[str, FileRef]:
     """Return the files that the finished steps before a position have written, by label; later steps win."""
     found: dict[str, FileRef] = {}
-    finished = run.steps.filter(state=StepState.SUCCEEDED, position__lt=before_position).order_by("position")
-    for result in finished.values_list("result", flat=True):
-        found.update(outputs_of(result))
+    for step in _finished(run.pk, before_position):
+        found.update(outputs_of(step.result))
     return found
 
 

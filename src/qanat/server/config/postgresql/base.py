@@ -13,6 +13,7 @@ import select
 from typing import Any, Final
 
 from django.db.backends.postgresql import base
+from django.db.backends.utils import CursorWrapper
 
 CLIENT: Final = {
     # Of each address that the host's name has; the system itself would try for two minutes.
@@ -34,8 +35,11 @@ SERVER: Final = {
     "client_connection_check_interval": "5s",
     # A process that stands still, such as one on a frozen machine, keeps its rows from others no longer than a lease.
     "idle_in_transaction_session_timeout": "60s",
+    # A plan that was made while a table was empty would be kept when it has a million rows.
+    "plan_cache_mode": "force_custom_plan",
 }
-"""How soon the server gives up this end. Said once there is a connection, for pools refuse such words before."""
+"""How soon the server gives up this end, and what it plans. Said once there is a connection, for pools refuse such
+words before."""
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -53,6 +57,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
             cursor.execute(f"SELECT {told}")
         if not self.get_autocommit():
             self.connection.commit()
+
+    def prepared_cursor(self) -> CursorWrapper:
+        """Return a cursor that binds parameters on the server, which reads what is asked again and again only once."""
+        self.ensure_connection()
+        with self.wrap_database_errors:
+            bare = base.ServerBindingCursor(self.connection)  # type: ignore[call-arg] # the stubs lack its arguments
+            cursor: CursorWrapper = self._prepare_cursor(bare)  # type: ignore[attr-defined] # and this
+            return cursor
 
     def is_usable(self) -> bool:
         """Return whether the connection is as quiet as it was left; if not, ask over it."""
