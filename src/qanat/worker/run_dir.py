@@ -37,11 +37,14 @@ class RunDir:
     def create(cls, work_dir: Path, *, name: str) -> "RunDir":
         """Make a fresh directory, for the owner's eyes only."""
         path = work_dir / f"{name}-{uuid.uuid4().hex[:8]}"
-        path.mkdir(parents=True, mode=0o700)
+        making = path.with_name(f".{path.name}")
+        making.mkdir(parents=True, mode=0o700)
+        owner = {"supervisor": os.getpid(), "supervisor_started": _started(os.getpid())}
+        (making / OWNER).write_text(json.dumps(owner))
+        making.rename(path)  # Whoever is killed before leaves nothing that looks like somebody's.
         run_dir = cls(path)
         run_dir.inputs.mkdir()
         run_dir.temporary.mkdir()
-        (path / OWNER).write_text(json.dumps({"supervisor": os.getpid(), "supervisor_started": _started(os.getpid())}))
         return run_dir
 
     def belongs_to(self, session: int) -> None:
@@ -51,7 +54,16 @@ class RunDir:
         (self.path / OWNER).write_text(json.dumps(owner))
 
     def remove(self) -> None:
-        """Remove the directory; what cannot be removed is left to the next sweep."""
+        """Remove the directory; what cannot be removed is left to the next sweep.
+
+        Whose it is goes last: whoever is killed half-way leaves what the sweep finds.
+        """
+        with contextlib.suppress(OSError):
+            for child in self.path.iterdir():
+                if child.is_dir() and not child.is_symlink():
+                    shutil.rmtree(child, ignore_errors=True)
+                elif child.name != OWNER:
+                    child.unlink(missing_ok=True)
         shutil.rmtree(self.path, ignore_errors=True)
 
 
@@ -68,6 +80,9 @@ def sweep(work_dir: Path, *, grace_seconds: float) -> int:
         processes.end(sessions, directory=owner_file.parent, grace_seconds=grace_seconds)
         RunDir(owner_file.parent).remove()
         swept += 1
+    for nearly_gone in work_dir.glob("run-*"):
+        with contextlib.suppress(OSError):
+            nearly_gone.rmdir()  # It succeeds where nothing is left inside, not even whose it was.
     if swept:
         logger.info("Removed %d attempts that a former life of a worker left in %s", swept, work_dir)
     return swept

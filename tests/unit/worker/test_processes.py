@@ -1,6 +1,8 @@
 """Everything that a step has started is found and ended."""
 
+import itertools
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -124,6 +126,38 @@ def test_a_sweep_leaves_the_attempts_of_a_living_worker_alone(tmp_path: Path) ->
 
     assert sweep(tmp_path, grace_seconds=5) == 0
     assert run_dir.path.is_dir()
+
+
+def remove_until_killed(work: Path, *, after: int) -> bool:
+    """Remove an attempt's directory in a process that is killed after so many removals; say whether it was."""
+    if (pid := os.fork()) == 0:
+        left = itertools.count(after, -1)
+
+        def kill(event: str, _: object) -> None:
+            if event in {"os.remove", "os.rmdir"} and next(left) == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        run_dir = RunDir.create(work, name="run-1-losses-3")
+        for file in (run_dir.path / "result.json", run_dir.inputs / "location.csv"):
+            file.touch()
+        sys.addaudithook(kill)
+        run_dir.remove()
+        os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+
+
+def test_a_sweep_finds_what_a_worker_has_left_that_was_killed_while_it_removed_it(tmp_path: Path) -> None:
+    removals = next(after for after in itertools.count() if not swept_after_a_kill(tmp_path, after=after))
+
+    assert removals >= len(["result.json", "location.csv", "in", "tmp", "session.json", "the directory"])
+
+
+def swept_after_a_kill(work: Path, *, after: int) -> bool:
+    """Kill it so, sweep, and see that nothing is left; say whether it was killed."""
+    killed = remove_until_killed(work, after=after)
+    sweep(work, grace_seconds=1)
+    assert list(work.iterdir()) == []
+    return killed
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a process' directory can be seen on Linux only")

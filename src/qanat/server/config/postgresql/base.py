@@ -60,6 +60,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def prepared_cursor(self) -> CursorWrapper:
         """Return a cursor that binds parameters on the server, which reads what is asked again and again only once."""
+        self.close_if_health_check_failed()
         self.ensure_connection()
         with self.wrap_database_errors:
             bare = base.ServerBindingCursor(self.connection)  # type: ignore[call-arg] # the stubs lack its arguments
