@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from losses import HOST, ROOT, Case, Exposure, given_or_demonstration
 
-from qanat.cli.client import Client
+from qanat.cli.client import Client, ServerAway, ServerRefused
 from qanat.cli.run import connect, find_model
 from qanat.cli.up.layout import Layout
 from qanat.cli.up.platform import Platform, free_port
@@ -71,6 +71,7 @@ def cluster(model: Path, folder: Path) -> Iterator[Client]:
         with process([*server, "--report", str(report)], environment, home / "server.log"):
             wait_for(report.exists, home / "server.log")
             with process(worker, environment, home / "worker.log"), Client(f"http://{HOST}:{port}/") as client:
+                wait_for(lambda: answers(client), home / "server.log")
                 given = json.loads(report.read_text())
                 client.login(given["admin"], given["password"])
                 wait_for(lambda: bool(client.get("models/")), home / "worker.log")
@@ -87,6 +88,17 @@ def process(module: list[str], environment: dict[str, str], log: Path) -> Iterat
     finally:
         running.terminate()
         running.wait()
+
+
+def answers(client: Client) -> bool:
+    """Say whether the server listens; it reports before."""
+    try:
+        client.get("models/")
+    except ServerAway:
+        return False
+    except ServerRefused:  # nobody has logged in yet
+        return True
+    return True
 
 
 def wait_for(condition: Callable[[], bool], log: Path) -> None:
