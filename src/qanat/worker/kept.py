@@ -1,7 +1,7 @@
 """Directories of attempts that are kept for whoever looks for a mistake: for so long, and no more than so much.
 
 They lie apart from those of attempts under way, in ``kept`` of the work directory, which the workers of a host may
-share. One that goes is renamed first: whoever is killed meanwhile leaves nothing that looks whole and is not.
+share.
 """
 
 import json
@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from qanat.worker.run_dir import RunDir
+from qanat.worker.run_dir import RunDir, discard, finish_discarding
 
 logger = logging.getLogger(__name__)
 
 FOLDER: Final = "kept"
 NOTE: Final = "kept.json"
-GOING: Final = ".going-"
 MOST: Final = 100
 """So many are kept, however small: each look goes through all of them."""
 SHARE_OF_DISK: Final = 10
@@ -72,13 +71,12 @@ class Kept:
 
     def tidy(self, *, now: float) -> None:
         """Remove what is too old, then the oldest of what is too much."""
-        for left in self._folder.glob(f"{GOING}*"):
-            shutil.rmtree(left, ignore_errors=True)
+        finish_discarding(self._folder)
         room = self._room()
         for number, one in enumerate(sorted(self._all(), key=lambda one: one.since, reverse=True)):
             room -= one.size
             if room < 0 or number >= MOST or now - one.since > self._seconds:
-                _remove(one.path)
+                discard(one.path)
 
     def look_after(self, ended: threading.Event) -> None:
         """Tidy now and then, until the end."""
@@ -98,14 +96,6 @@ class Kept:
         if not self._folder.is_dir():
             return 0
         return min(self._most_bytes, shutil.disk_usage(self._folder).total // SHARE_OF_DISK)
-
-
-def _remove(path: Path) -> None:
-    """Remove a directory; another worker of this host may do so too."""
-    going = path.with_name(f"{GOING}{path.name}")
-    with suppress(OSError):
-        path.rename(going)
-    shutil.rmtree(going, ignore_errors=True)
 
 
 def _size(folder: Path) -> int:

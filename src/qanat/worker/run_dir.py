@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 DISK_IS_FULL: Final = "The worker's disk is full: make room in its work directory; the step is tried again."
 EXIT_DISK_FULL: Final = 4
 """Of a runner that had no room for its result."""
+GOING: Final = ".going-"
+"""How the name begins of a directory that is being removed."""
 OWNER: Final = "session.json"
 PROGRESS: Final = "progress.json"
 """What the runner knows of the events of its losses: ``events_done``, ``events_total``."""
@@ -54,17 +56,25 @@ class RunDir:
         (self.path / OWNER).write_text(json.dumps(owner))
 
     def remove(self) -> None:
-        """Remove the directory; what cannot be removed is left to the next sweep.
+        """Remove the directory; what cannot be removed is left to the next sweep."""
+        discard(self.path)
 
-        Whose it is goes last: whoever is killed half-way leaves what the sweep finds.
-        """
-        with contextlib.suppress(OSError):
-            for child in self.path.iterdir():
-                if child.is_dir() and not child.is_symlink():
-                    shutil.rmtree(child, ignore_errors=True)
-                elif child.name != OWNER:
-                    child.unlink(missing_ok=True)
-        shutil.rmtree(self.path, ignore_errors=True)
+
+def discard(path: Path) -> None:
+    """Remove a directory; another worker of this host may do so too.
+
+    It is renamed first: whoever is killed meanwhile leaves nothing that looks whole and is not.
+    """
+    going = path.with_name(f"{GOING}{path.name}")
+    with contextlib.suppress(OSError):
+        path.rename(going)
+    shutil.rmtree(going, ignore_errors=True)
+
+
+def finish_discarding(folder: Path) -> None:
+    """Remove what is left in a folder of directories whose removal was broken off."""
+    for left in folder.glob(f"{GOING}*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def sweep(work_dir: Path, *, grace_seconds: float) -> int:
@@ -80,9 +90,7 @@ def sweep(work_dir: Path, *, grace_seconds: float) -> int:
         processes.end(sessions, directory=owner_file.parent, grace_seconds=grace_seconds)
         RunDir(owner_file.parent).remove()
         swept += 1
-    for nearly_gone in work_dir.glob("run-*"):
-        with contextlib.suppress(OSError):
-            nearly_gone.rmdir()  # It succeeds where nothing is left inside, not even whose it was.
+    finish_discarding(work_dir)
     if swept:
         logger.info("Removed %d attempts that a former life of a worker left in %s", swept, work_dir)
     return swept

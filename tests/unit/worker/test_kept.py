@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from qanat.worker.kept import FOLDER, GOING, MOST, SECONDS_OF_A_DAY, Kept
-from qanat.worker.run_dir import OWNER, RunDir, sweep
+from qanat.worker.kept import FOLDER, MOST, SECONDS_OF_A_DAY, Kept
+from qanat.worker.run_dir import GOING, OWNER, RunDir, sweep
 
 NOW = 1_800_000_000.0
 BLOCK = 4096

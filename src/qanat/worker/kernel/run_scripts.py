@@ -46,8 +46,7 @@ TELLING: Final = f"""exit_handler(){{
 def settle() -> None:
     """Have the scripts written so, from now on, in this process."""
     bash.WAIT_FUNC = WAIT
-    if TELLING not in bash.TRAP_FUNC:
-        bash.TRAP_FUNC = bash.TRAP_FUNC.replace(HANDLER, TELLING)
+    bash.TRAP_FUNC = bash.TRAP_FUNC.replace(HANDLER, TELLING)
 
 
 def lost_a_process(run_directory: Path) -> bool:
