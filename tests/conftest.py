@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import gc
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -46,6 +47,21 @@ def eventually() -> Callable[[Callable[[], object]], None]:
             time.sleep(0.02)
 
     return wait
+
+
+@pytest.fixture(autouse=True)
+def _levels_as_before() -> Iterator[None]:
+    """Blame the test that leaves a logger of ours at another level: a later one would wait for what is not said."""
+    yield
+    changed = [
+        name
+        for name, logger in logging.root.manager.loggerDict.items()
+        if name.startswith("qanat.") and isinstance(logger, logging.Logger) and (logger.level or logger.disabled)
+    ]
+    for name in changed:
+        logging.getLogger(name).setLevel(logging.NOTSET)
+        logging.getLogger(name).disabled = False
+    assert not changed, "these loggers were left at another level, or disabled"
 
 
 @pytest.fixture(scope="module")

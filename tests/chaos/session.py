@@ -1,5 +1,6 @@
 """A session of chaos: the platform comes up, analyses run while faults strike, and what came of it is judged."""
 
+import contextlib
 import json
 import logging
 import random
@@ -7,7 +8,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -66,8 +67,7 @@ def run(plan: Plan, *, tell: Callable[[str], None], keep: bool = False) -> Verdi
 
 
 def _run(plan: Plan, *, folder: Path, tell: Callable[[str], None]) -> Verdict:
-    logging.getLogger("qanat.cli.up.keeper").setLevel(logging.ERROR)  # ends are what this is about
-    with Cluster(folder=folder, lease_seconds=plan.lease_seconds) as cluster:
+    with _ends_unsaid(), Cluster(folder=folder, lease_seconds=plan.lease_seconds) as cluster:
         cluster.wait_until_ready()
         with cluster.client() as client:
             oracle = Oracle(cluster.database.url)
@@ -90,6 +90,18 @@ def _run(plan: Plan, *, folder: Path, tell: Callable[[str], None]) -> Verdict:
     for line in ("", *_faults(chaos), *verdict.lines()):
         tell(line)
     return verdict
+
+
+@contextlib.contextmanager
+def _ends_unsaid() -> Iterator[None]:
+    """Do not warn of processes that end: ends are what this is about."""
+    logger = logging.getLogger("qanat.cli.up.keeper")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)  # the other tests of this process want to hear of them
 
 
 def _disturb(plan: Plan, *, work: Work, chaos: Chaos, oracle: Oracle, tell: Callable[[str], None]) -> None:
