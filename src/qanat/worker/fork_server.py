@@ -1,42 +1,34 @@
 """Runs programs in forks of a process that has all imported which they need: imports are paid once.
 
-Who wants a program run hands over arguments, environment, working directory and three standard streams, and hears when
-the fork has started, as which process, and how it ended. A fork ends when whoever asked for it is gone, or when the
-server is. Nothing of one fork reaches the next: each starts from the same state of the server, which itself runs
-nothing.
+Whoever wants one run (``orders``) hands over arguments, environment, working directory and three standard streams, and
+hears when the fork has started, as which process, and how it ended. A fork ends when whoever asked for it is gone, or
+when the server is. Each starts from the same state of the server, which itself runs nothing, so nothing of one fork
+reaches the next.
+
+Programs that are over at once may be run one after another by the same fork (``Series``), for to fork costs more than
+they do.
 """
 
 import atexit
 import contextlib
-import ctypes
-import gc
+import logging
 import os
+import resource
 import select
 import selectors
 import signal
 import socket
-import struct
 import sys
 import tempfile
 import threading
 import traceback
-import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, NoReturn, Self
+from typing import Final, NoReturn
 
-from qanat.worker import huge_pages, processes
+from qanat.worker import cheap_forks, processes
+from qanat.worker.orders import ENDED, RSS_UNIT, STARTED, STREAMS, Order, hear, take_from_listener
 
-STREAMS: Final = 3
-LENGTH: Final = struct.Struct("!I")
-"""Before an order: how many bytes follow."""
-STARTED: Final = struct.Struct("!i")
-"""The first answer: the process that runs the program."""
-ENDED: Final = struct.Struct("!idq")
-"""The second: exit code (negative: a signal), CPU time in seconds, largest resident memory in bytes."""
-RSS_UNIT: Final = 1 if sys.platform == "darwin" else 1024
-START_SECONDS: Final = 120.0
-"""A server that has not started a program by then, imports included, never will."""
 KILLED: Final = 137
 
 
@@ -57,6 +49,25 @@ class Lifeline:
 
         threading.Thread(target=wait, name="lifeline", daemon=True).start()
 
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Watch for as long as the block takes."""
+        over, end = os.pipe()
+
+        def wait() -> None:
+            ready, _, _ = select.select([*self.descriptors, over], [], [])
+            if over not in ready:
+                self._lost()
+
+        watching = threading.Thread(target=wait, name="lifeline", daemon=True)
+        watching.start()
+        try:
+            yield
+        finally:
+            os.close(end)
+            watching.join()
+            os.close(over)
+
 
 Program = Callable[[Lifeline], object]
 """Runs in a fork; returns or exits as a console script does. It has its lifeline watched, or watches it itself."""
@@ -65,101 +76,19 @@ Take = Callable[[socket.socket], tuple[socket.socket, list[int]] | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
-    """What to run, and where."""
+class Series:
+    """Programs that a fork may run one after another, each as if it were the first.
 
-    argv: Sequence[str]
-    """The program's name and its arguments."""
-    cwd: str
-    environment: Mapping[str, str]
-    umask: int
+    They have to be over by themselves, whatever others wait for, and to leave nothing behind in their process but what
+    is set right here: standard streams, environment, directory and mask, random numbers, and how it logs.
+    """
 
-    def encode(self) -> bytes:
-        """Return it as it travels: strings that end with a zero byte, which no argument can contain.
-
-        Directory, mask, number of arguments, arguments, and ``name=value`` for each variable (``shim.c``).
-        """
-        variables = [f"{name}={value}" for name, value in self.environment.items()]
-        fields = [self.cwd, str(self.umask), str(len(self.argv)), *self.argv, *variables]
-        return b"".join(os.fsencode(field) + b"\0" for field in fields)
-
-    @classmethod
-    def decode(cls, body: bytes) -> Self:
-        """Read what ``encode`` returns."""
-        cwd, umask, count, *rest = map(os.fsdecode, body.split(b"\0")[:-1])
-        variables = (variable.partition("=") for variable in rest[int(count) :])
-        environment = {name: value for name, _, value in variables if name}
-        return cls(argv=rest[: int(count)], cwd=cwd, environment=environment, umask=int(umask))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """How a process ended: exit code (negative: the signal), CPU time (seconds), largest resident memory (bytes)."""
-
-    exit_code: int
-    cpu_seconds: float
-    peak_memory_bytes: int
-
-
-class ServerGone(Exception):
-    """The fork server ended, and with it the program; or it does not answer."""
-
-
-class Forked:
-    """A program that a fork server runs for this process; ``close`` ends it."""
-
-    def __init__(self, connection: socket.socket, order: Order) -> None:
-        """Ask for a program over a connection whose other end the server has taken.
-
-        Raises:
-            ServerGone: the server is no more.
-        """
-        self._connection = connection
-        connection.settimeout(START_SECONDS)
-        body = order.encode()
-        try:
-            connection.sendall(LENGTH.pack(len(body)) + body)
-        except OSError as error:
-            raise ServerGone(str(error)) from error
-        (self.pid,) = STARTED.unpack(self._hear(STARTED.size))
-        connection.settimeout(None)
-
-    def wait(self) -> Ended:
-        """Wait for the end of the program.
-
-        Raises:
-            ServerGone: the server is no more.
-        """
-        code, cpu, memory = ENDED.unpack(self._hear(ENDED.size))
-        return Ended(exit_code=code, cpu_seconds=cpu, peak_memory_bytes=memory)
-
-    def fileno(self) -> int:
-        """Return the descriptor that becomes readable when the program has ended."""
-        return self._connection.fileno()
-
-    def stop(self) -> Ended:
-        """Let go of the program, which thereupon ends, and wait for that.
-
-        Raises:
-            ServerGone: the server is no more.
-        """
-        with contextlib.suppress(OSError):  # it is gone already
-            self._connection.shutdown(socket.SHUT_WR)
-        return self.wait()
-
-    def close(self) -> None:
-        """Let go of the program: if it still runs, it ends."""
-        self._connection.close()
-
-    def _hear(self, size: int) -> bytes:
-        try:
-            answer = self._connection.recv(size, socket.MSG_WAITALL)
-        except OSError as error:
-            raise ServerGone(str(error)) from error
-        if len(answer) < size:
-            message = "the fork server closed the connection"
-            raise ServerGone(message)
-        return answer
+    listener: socket.socket
+    """Where they are ordered."""
+    programs: Mapping[str, Program]
+    """Each has its lifeline watched for no longer than it runs."""
+    at_once: int
+    """Forks, at most."""
 
 
 class ForkServer:
@@ -174,10 +103,11 @@ class ForkServer:
         lifeline: tuple[int, ...] = (),
         own_sessions: bool,
         killed: Callable[[], object] = lambda: None,
+        series: Series | None = None,
     ) -> None:
         """Take orders from ``source``, until it closes or one of the descriptors ``lifeline`` does.
 
-        ``killed`` is called when a fork was killed from outside.
+        ``killed`` is called when a fork was killed from outside. ``series`` is served beside ``programs``.
 
         Each fork leads a session where ``own_sessions`` is true; when it has to end, its session ends with it.
         """
@@ -187,6 +117,8 @@ class ForkServer:
         self._lifeline = lifeline
         self._own_sessions = own_sessions
         self._killed = killed
+        self._series = series
+        self._in_series: set[int] = set()
         self._children: dict[int, socket.socket] = {}
         self._alive, self._held = os.pipe()
         self._woken, self._wake = os.pipe()
@@ -200,9 +132,7 @@ class ForkServer:
             lasting: it serves for long, so that what makes its forks quicker may take a moment.
             announce: called when nothing but orders is left to be done.
         """
-        _settle()
-        if lasting:
-            huge_pages.collapse()
+        cheap_forks.prepare(lasting=lasting)
         announce()
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake)
@@ -211,15 +141,26 @@ class ForkServer:
         for source in watched:
             selector.register(source, selectors.EVENT_READ)
         while True:
+            if self._series is not None:
+                _look_where(len(self._in_series) < self._series.at_once, selector, self._series.listener)
             ready = {key.fileobj for key, _ in selector.select()}
             if not ready.isdisjoint(self._lifeline):
-                os._exit(0)  # The forks see it and follow.
+                self._end()
             if self._woken in ready:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._woken, 4096)
                 self._reap()
             if self._source in ready:
                 self._answer()
+            if self._series is not None and self._series.listener in ready:
+                self._begin(self._series)
+
+    def _end(self) -> NoReturn:
+        """End; the forks see it and follow. What those of a series have used counts as this process' own children's."""
+        os.close(self._held)
+        for pid in self._in_series:
+            os.waitpid(pid, 0)
+        os._exit(0)
 
     def _reap(self) -> None:
         """Tell those who wait for the forks that have ended how they did."""
@@ -231,10 +172,13 @@ class ForkServer:
             if not pid:
                 return
             code, cpu = os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
-            if pid not in self._children:
+            if pid in self._children:
+                with self._children.pop(pid) as connection, contextlib.suppress(OSError):
+                    connection.sendall(ENDED.pack(code, cpu, used.ru_maxrss * RSS_UNIT))
+            elif pid in self._in_series:
+                self._in_series.discard(pid)  # Whoever has its other end sees it close.
+            else:
                 os._exit(1)  # Not one of the forks: a process that this one shares its life with.
-            with self._children.pop(pid) as connection, contextlib.suppress(OSError):
-                connection.sendall(ENDED.pack(code, cpu, used.ru_maxrss * RSS_UNIT))
             if code == -signal.SIGKILL:
                 self._killed()
 
@@ -244,20 +188,37 @@ class ForkServer:
         if taken is None:
             os._exit(0)
         connection, streams = taken
-        order = _hear(connection)
+        order = hear(connection)
         if order is None:
             connection.close()  # Whoever asked died in mid-sentence.
-        elif pid := os.fork():
+        elif pid := self._fork(order, connection):
             self._children[pid] = connection
-            with contextlib.suppress(OSError):
-                connection.sendall(STARTED.pack(pid))
         else:
             self._become(order, streams, connection)
         for stream in streams:
             os.close(stream)
 
-    def _become(self, order: Order, streams: list[int], connection: socket.socket) -> NoReturn:
-        """Be the program, in this fork."""
+    def _begin(self, series: Series) -> None:
+        """Fork for a series, whose next order a fork that has no other may have taken meanwhile."""
+        taken = _take_waiting(series.listener)
+        if taken is None:
+            return
+        order, streams, connection = taken
+        if pid := self._fork(order, connection):
+            self._in_series.add(pid)
+        else:
+            self._work_off(series, order, streams, connection)
+        connection.close()
+        for stream in streams:
+            os.close(stream)
+
+    def _fork(self, order: Order, connection: socket.socket) -> int:
+        """Fork, and say so; return 0 in the fork."""
+        _settle_in(order)  # Here it costs a fraction of what it costs in each fork, of which it is to be true.
+        if pid := os.fork():
+            with contextlib.suppress(OSError):
+                connection.sendall(STARTED.pack(pid))
+            return pid
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for foreign in (self._source, *self._children.values()):
@@ -266,92 +227,105 @@ class ForkServer:
             os.close(descriptor)
         if self._own_sessions:
             os.setsid()
+        return 0
+
+    def _become(self, order: Order, streams: list[int], connection: socket.socket) -> NoReturn:
+        """Be the program, in this fork."""
+        if self._series is not None:
+            self._series.listener.close()
         lost = processes.kill_own_session if self._own_sessions else _exit_killed
-        lifeline = Lifeline((connection.fileno(), self._alive), lost)
-        code = 1
-        try:
-            for number, stream in enumerate(streams):
-                os.dup2(stream, number)
-                os.close(stream)
-            code = _run(order, self._programs, lifeline)
-        except BaseException:  # noqa: BLE001 - the outermost loop of a process
-            traceback.print_exc()
+        code = _perform(order, streams, self._programs, Lifeline((connection.fileno(), self._alive), lost))
         atexit._run_exitfuncs()  # noqa: SLF001 - what a process of its own would do at its end
-        for stream_out in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
-                stream_out.flush()
+        _flush()
         os._exit(code)
 
+    def _work_off(self, series: Series, order: Order, streams: list[int], connection: socket.socket) -> NoReturn:
+        """Be one program after the other, in this fork."""
+        name = processes.name_of_this_process()
+        log_as_before = _logging()
+        selector = selectors.DefaultSelector()
+        selector.register(series.listener, selectors.EVENT_READ)
+        selector.register(self._alive, selectors.EVENT_READ)
+        while True:
+            before = resource.getrusage(resource.RUSAGE_SELF)
+            lifeline = Lifeline((connection.fileno(), self._alive), _exit_killed)
+            code = _perform(order, streams, series.programs, lifeline)
+            log_as_before()
+            _let_go_of_streams()
+            processes.call_this_process(name)
+            used = resource.getrusage(resource.RUSAGE_SELF)
+            cpu = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(ENDED.pack(code, cpu, used.ru_maxrss * RSS_UNIT))
+            order, streams, connection = self._next(series, selector)
 
-def _settle() -> None:
-    """Have forks share as much as can be of this process' memory, and copy as little as can be of it."""
-    gc.collect()
-    gc.freeze()  # The collector would touch, and so copy, all that the forks share.
-    # So would what is to be done at this process' end; it ends without, and at a fork's end only its own is to be done.
-    weakref.finalize._registry.clear()  # type: ignore[attr-defined] # noqa: SLF001 - there is no other way
-    with contextlib.suppress(AttributeError):  # another C library than glibc
-        ctypes.CDLL(None).malloc_trim(0)  # What imports and compiled functions left free need not be copied.
+    def _next(self, series: Series, selector: selectors.BaseSelector) -> tuple[Order, list[int], socket.socket]:
+        """Wait for the next order of a series; this fork ends with its server."""
+        while True:
+            if self._alive in {key.fileobj for key, _ in selector.select()}:
+                os._exit(0)
+            taken = _take_waiting(series.listener)
+            if taken is not None:
+                order, _, connection = taken
+                with contextlib.suppress(OSError):
+                    connection.sendall(STARTED.pack(os.getpid()))
+                _settle_in(order)
+                return taken
 
 
-def take_from_listener(listener: socket.socket) -> tuple[socket.socket, list[int]]:
-    """Take an order from whoever connects."""
-    connection, _ = listener.accept()
-    _, streams, _, _ = socket.recv_fds(connection, 1, STREAMS)
-    return connection, streams
+def _look_where(wanted: bool, selector: selectors.BaseSelector, source: socket.socket) -> None:  # noqa: FBT001
+    """Look at a source, or do not."""
+    if wanted and source not in selector.get_map():
+        selector.register(source, selectors.EVENT_READ)
+    elif not wanted and source in selector.get_map():
+        selector.unregister(source)
 
 
-def take_from_parent(control: socket.socket) -> tuple[socket.socket, list[int]] | None:
-    """Take an order from the process at the other end of a pair of sockets, which hands over a connection for each."""
+def _take_waiting(listener: socket.socket) -> tuple[Order, list[int], socket.socket] | None:
+    """Take the next order, its streams and connection; None where another process has, or whoever asked is gone."""
     try:
-        mark, descriptors, _, _ = socket.recv_fds(control, 1, 1 + STREAMS)
-    except ConnectionResetError:
+        connection, streams = take_from_listener(listener)
+    except BlockingIOError:
         return None
-    if not mark:
-        return None
-    return socket.socket(fileno=descriptors[0]), descriptors[1:]
+    order = hear(connection)
+    if order is not None:
+        return order, streams, connection
+    connection.close()
+    for stream in streams:
+        os.close(stream)
+    return None
 
 
-def hand_to_child(control: socket.socket, order: Order, streams: list[int]) -> Forked:
-    """Ask the fork server at the other end of a pair of sockets for a program.
+def _settle_in(order: Order) -> None:
+    """Give this process an order's environment, and random numbers of its own."""
+    for name in os.environ.keys() - order.environment.keys():
+        del os.environ[name]
+    for name, value in order.environment.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
+    if (numpy := sys.modules.get("numpy")) is not None:
+        numpy.random.seed()  # Python's own generator sees to itself.
 
-    Raises:
-        ServerGone: the server is no more.
-    """
-    ours, theirs = socket.socketpair()
-    with theirs:
-        try:
-            socket.send_fds(control, [b"."], [theirs.fileno(), *streams])
-        except OSError as error:
-            ours.close()
-            raise ServerGone(str(error)) from error
+
+def _perform(order: Order, streams: list[int], programs: Mapping[str, Program], lifeline: Lifeline) -> int:
+    """Run a program with its streams, whatever it raises; return the exit code."""
+    code = 1
     try:
-        return Forked(ours, order)
-    except ServerGone:
-        ours.close()
-        raise
-
-
-def _hear(connection: socket.socket) -> Order | None:
-    """Return an order; None where whoever gave it died meanwhile."""
-    head = connection.recv(LENGTH.size, socket.MSG_WAITALL)
-    if len(head) < LENGTH.size:
-        return None
-    (length,) = LENGTH.unpack(head)
-    body = connection.recv(length, socket.MSG_WAITALL)
-    if len(body) < length:
-        return None
-    return Order.decode(body)
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+            os.close(stream)
+        code = _run(order, programs, lifeline)
+    except BaseException:  # noqa: BLE001 - the outermost loop of a process
+        traceback.print_exc()
+    _flush()
+    return code
 
 
 def _run(order: Order, programs: Mapping[str, Program], lifeline: Lifeline) -> int:
     """Run a program as its console script does; return the exit code."""
     os.chdir(order.cwd)
     os.umask(order.umask)
-    os.environ.clear()
-    os.environ.update(order.environment)
     tempfile.tempdir = None
-    if (numpy := sys.modules.get("numpy")) is not None:
-        numpy.random.seed()  # Python's own generator sees to itself.
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 - a descriptor
     sys.argv = list(order.argv)
@@ -364,6 +338,39 @@ def _run(order: Order, programs: Mapping[str, Program], lifeline: Lifeline) -> i
         return int(result or 0) & 0xFF
     print(result, file=sys.stderr)  # noqa: T201 - as the interpreter does
     return 1
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+
+
+def _let_go_of_streams() -> None:
+    """Hold open no pipe of a program that has ended: somebody may wait for it to close."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in range(STREAMS):
+        os.dup2(nothing, number)
+    os.close(nothing)
+
+
+def _logging() -> Callable[[], None]:
+    """Return what makes this process log again as it does now; the kernel's tools set all loggers there are."""
+
+    def loggers() -> list[logging.Logger]:
+        known = logging.root.manager.loggerDict.values()
+        return [logging.root, *(logger for logger in known if isinstance(logger, logging.Logger))]
+
+    now = {logger: (logger.level, logger.propagate, [*logger.handlers]) for logger in loggers()}
+
+    def restore() -> None:
+        for logger in loggers():
+            level, propagate, handlers = now.get(logger, (logging.NOTSET, True, []))
+            logger.propagate, logger.handlers[:] = propagate, handlers
+            if logger.level != level:
+                logger.setLevel(level)
+
+    return restore
 
 
 def _exit_killed() -> None:

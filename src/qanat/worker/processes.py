@@ -32,6 +32,14 @@ def shown(name: str) -> str:
     return name[:NAME_CHARACTERS]
 
 
+def name_of_this_process() -> str:
+    """Return what process listings call this process; nothing where the system does not say."""
+    try:
+        return Path("/proc/self/comm").read_text().rstrip("\n")
+    except OSError:
+        return ""
+
+
 def call_this_process(name: str) -> None:
     """Let process listings show this process by a name, where the system can."""
     with contextlib.suppress(OSError):

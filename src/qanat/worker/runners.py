@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 from qanat.contract import tasks
 from qanat.worker import compiled
-from qanat.worker.fork_server import RSS_UNIT, Ended, ServerGone
+from qanat.worker.orders import RSS_UNIT, Ended, ServerGone
 from qanat.worker.zygotes import Zygotes
 
 logger = logging.getLogger(__name__)

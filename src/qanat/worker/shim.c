@@ -64,7 +64,7 @@ static char *put(char *at, size_t *length, const char *text) {
     return at ? (char *)memcpy(at, text, size) + size : NULL;
 }
 
-/* Lay an order out as fork_server.py reads it; without a place, only count its bytes. */
+/* Lay an order out as orders.py reads it; without a place, only count its bytes. */
 static size_t lay_out(char *at, int argc, char **argv, const char *cwd, const char *mask) {
     size_t length = 0;
     char count[16];

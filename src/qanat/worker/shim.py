@@ -3,7 +3,7 @@
 Hands arguments, environment, working directory and standard streams to the step's server of that tool (a socket of its
 name in the folder ``KERNEL_TOOLS``; ``tool_server``), which runs it in a fork of itself, and ends as it ends: with
 its exit code, or by the same signal. Where no server is to be had the tool next on PATH takes over. It starts some
-fifty times a step, so it imports next to nothing: neither ``fork_server``, whose protocol it speaks, nor ``signal`` and
+fifty times a step, so it imports next to nothing: neither ``orders``, whose protocol it speaks, nor ``signal`` and
 ``socket``, which would double its cost, but what these are made of. Where there is a C compiler ``shim.c`` does it in a
 tenth of the time.
 """

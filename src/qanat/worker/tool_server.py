@@ -7,6 +7,7 @@ server knows is found further along PATH.
 
 To fork a process costs time for all that it has in memory, and one or two of the fifty tools need most of what the
 kernel imports. So the others have a server without it, a fork of the zygote (``zygote``); who has no zygote serves all.
+The third of them that make one table of several, at the end, share as many forks as there are cores.
 """
 
 import contextlib
@@ -23,7 +24,8 @@ from typing import Final, NoReturn
 
 from qanat.contract import tasks
 from qanat.worker import processes, shims
-from qanat.worker.fork_server import ForkServer, Lifeline, take_from_listener
+from qanat.worker.fork_server import ForkServer, Lifeline, Series
+from qanat.worker.orders import take_from_listener
 
 NEEDS_TOOLS: Final = frozenset({tasks.RUN_ANALYSIS, tasks.GENERATE_LOSSES_CHUNK, tasks.GENERATE_LOSSES_OUTPUT})
 """Tasks in which the kernel's run script starts its tools."""
@@ -44,9 +46,13 @@ LIGHT: Final = frozenset(
     }
 )
 """Tools that need neither pandas nor what is built on it: fifty-odd of a run's, and a third of the memory."""
+IN_SERIES: Final = frozenset({"katpy"})
+"""Light tools that read files and write one: it refuses pipes, so that none of them waits for another process."""
 SOCKET: Final = "tools.socket"
 LIGHT_SOCKET: Final = "light-tools.socket"
 """Where a server of the light ones listens, if the step has one."""
+SERIES_SOCKET: Final = "series.socket"
+"""Where the same server, or else the one of all, listens for those in series."""
 FOLDER: Final = "tools"
 SERVE_TOOLS: Final = "serve-tools"
 """What a server of tools is called in process listings."""
@@ -86,13 +92,17 @@ def start(directory: Path, tools: Tools, *, shim: Path | None = None) -> ToolSer
     served = LIGHT if (directory / LIGHT_SOCKET).exists() else frozenset()
     own = {name: tool for name, tool in tools.items() if name not in served}
     listener = listen(directory, SOCKET)
+    series = None if served else listen(directory, SERIES_SOCKET)
     runner_alive, held_by_runner = os.pipe()
     if (pid := os.fork()) == 0:
         os.close(held_by_runner)
-        serve(listener, own, lifeline=(runner_alive,))
+        serve(listener, own, series=series, lifeline=(runner_alive,))
     os.close(runner_alive)
     listener.close()
+    if series is not None:
+        series.close()
     sockets = dict.fromkeys(served, directory / LIGHT_SOCKET) | dict.fromkeys(own, directory / SOCKET)
+    sockets |= dict.fromkeys(IN_SERIES & sockets.keys(), directory / SERIES_SOCKET)
     folder = directory / FOLDER
     shims.lay_out(folder, sockets, shim=shim)
     if (watchdog := Path(sys.executable).with_name(WATCHDOG)).is_file():
@@ -113,13 +123,35 @@ def listen(directory: Path, name: str) -> socket.socket:
     return listener
 
 
-def serve(listener: socket.socket, tools: Tools, *, lifeline: tuple[int, ...]) -> NoReturn:
-    """Fork a tool for each shim that calls, until one of the descriptors ``lifeline`` becomes readable."""
+def serve(
+    listener: socket.socket, tools: Tools, *, series: socket.socket | None, lifeline: tuple[int, ...]
+) -> NoReturn:
+    """Fork a tool for each shim that calls, until one of the descriptors ``lifeline`` becomes readable.
+
+    Args:
+        listener: where the shims call.
+        tools: by name, imported.
+        series: where the shims of those ``IN_SERIES`` call.
+        lifeline: ends it.
+    """
     processes.call_this_process(SERVE_TOOLS)
     programs = {name: functools.partial(_run, tool) for name, tool in tools.items()}
+    in_series = {name: functools.partial(_run_for_now, tools[name]) for name in IN_SERIES & tools.keys()}
     # Of a pipeline with a tool killed, others may wait for ever for it to open its end of a pipe: the step is lost.
     killed = processes.kill_own_session
-    ForkServer(listener, take_from_listener, programs, lifeline=lifeline, own_sessions=False, killed=killed).serve()
+    ForkServer(
+        listener,
+        take_from_listener,
+        programs,
+        lifeline=lifeline,
+        own_sessions=False,
+        killed=killed,
+        series=None if series is None else Series(listener=series, programs=in_series, at_once=_cores()),
+    ).serve()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
 
 
 def load(names: Collection[str] | None = None) -> Tools:
@@ -139,3 +171,8 @@ def load(names: Collection[str] | None = None) -> Tools:
 def _run(tool: Callable[[], object], lifeline: Lifeline) -> object:
     lifeline.watch()
     return tool()
+
+
+def _run_for_now(tool: Callable[[], object], lifeline: Lifeline) -> object:
+    with lifeline.watched():
+        return tool()

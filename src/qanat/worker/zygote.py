@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from qanat.worker import processes, tool_server
-from qanat.worker.fork_server import ForkServer, Lifeline, take_from_parent
-from qanat.worker.kernel import numba_cache
+from qanat.worker.fork_server import ForkServer, Lifeline
+from qanat.worker.kernel import late_imports, numba_cache
+from qanat.worker.orders import take_from_parent
 from qanat.worker.zygotes import PID, RUN_STEP
 
 
@@ -25,6 +26,7 @@ def main(steps: int, tools: int) -> NoReturn:
     for_tools = socket.socket(fileno=tools)
     for_steps = socket.socket(fileno=steps)
     light = tool_server.load(tool_server.LIGHT)
+    late_imports.load(late_imports.TOOLS)
     numba_cache.load_all(packages={tool_server.DISTRIBUTION})
     numba_cache.know_types()
     this = os.getpid()
@@ -34,7 +36,10 @@ def main(steps: int, tools: int) -> NoReturn:
     for_steps.close()
 
     def serve_tools(lifeline: Lifeline) -> None:
-        tool_server.serve(socket.socket(fileno=os.dup(0)), light, lifeline=lifeline.descriptors)
+        # Where it serves is what it is given as standard input and output.
+        listener, series = (socket.socket(fileno=os.dup(number)) for number in (0, 1))
+        os.dup2(2, 1)
+        tool_server.serve(listener, light, series=series, lifeline=lifeline.descriptors)
 
     ForkServer(for_tools, take_from_parent, {tool_server.SERVE_TOOLS: serve_tools}, own_sessions=True).serve(
         lasting=True
@@ -47,6 +52,7 @@ def _serve_steps(control: socket.socket, *, parent: int) -> NoReturn:
     from qanat.worker.kernel import oasislmf  # noqa: F401, PLC0415
 
     tools = tool_server.load()
+    late_imports.load(late_imports.STEPS)
     numba_cache.load_all(packages={tool_server.DISTRIBUTION})
 
     def run_step(lifeline: Lifeline) -> int:

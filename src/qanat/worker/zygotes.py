@@ -21,7 +21,7 @@ from typing import Final
 import psutil
 
 from qanat.worker import tool_server
-from qanat.worker.fork_server import Ended, Forked, Order, ServerGone, hand_to_child
+from qanat.worker.orders import Ended, Forked, Order, ServerGone, hand_to_child
 
 logger = logging.getLogger(__name__)
 
@@ -141,8 +141,11 @@ class Zygote:
         with log.open("ab") as stream, Path(os.devnull).open("rb") as nothing:
             said = stream.fileno()
             if task in tool_server.NEEDS_TOOLS:
-                with tool_server.listen(directory, tool_server.LIGHT_SOCKET) as listener:
-                    streams = [listener.fileno(), said, said]
+                with (
+                    tool_server.listen(directory, tool_server.LIGHT_SOCKET) as listener,
+                    tool_server.listen(directory, tool_server.SERIES_SOCKET) as series,
+                ):
+                    streams = [listener.fileno(), series.fileno(), said]
                     tools = hand_to_child(self._for_tools, order(argv=[tool_server.SERVE_TOOLS]), streams)
             try:
                 streams = [nothing.fileno(), said, said]

@@ -89,9 +89,10 @@ def load_all(packages: Collection[str]) -> int:
 def know_types() -> None:
     """Find out beforehand how numba tells the types of what the kernel's functions are called with.
 
-    It looks that up by class, and remembers; to find the entry for an array takes a process two milliseconds.
+    It looks that up by class, and remembers; to find the entry for an array takes a process two milliseconds, and
+    a copy of five hundred pages of what it shares with others.
     """
-    for kind in (np.ndarray, *np.sctypeDict.values(), bool, int, float, str, bytes, tuple, type(None)):
+    for kind in (np.ndarray, np.memmap, *np.sctypeDict.values(), bool, int, float, str, bytes, tuple, type(None)):
         typeof_impl.dispatch(kind)
 
 

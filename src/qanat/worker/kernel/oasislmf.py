@@ -20,7 +20,15 @@ from ods_tools.oed import OdsException, OedExposure
 from qanat.contract import labels
 from qanat.worker.identity import ModelIdentity
 from qanat.worker.kernel import keys_order, numba_cache, oed_values, run_scripts
-from qanat.worker.kernel.port import ExposureRefused, InputsJob, KernelError, LossesJob, NoKeys, ProcessLost
+from qanat.worker.kernel.port import (
+    INPUTS,
+    ExposureRefused,
+    InputsJob,
+    KernelError,
+    LossesJob,
+    NoKeys,
+    ProcessLost,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -216,7 +224,7 @@ class OasisKernel:
         return {
             **self._parameters,
             "model_run_dir": str(job.run_directory),
-            "oasis_files_dir": str(job.inputs or job.run_directory / "input"),
+            "oasis_files_dir": str(job.run_directory / INPUTS),
             "analysis_settings_json": str(written if written.is_file() else job.settings),
             "kernel_fifo_relative": True,
             "resource_monitor_interval": MONITOR_EVERY_SECONDS,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class KernelError(Exception):
@@ -38,13 +38,16 @@ class InputsJob:
     user_data: Path | None = None
 
 
+INPUTS: Final = "input"
+"""Where a run directory has its inputs. The kernel copies what lies elsewhere."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LossesJob:
     """What losses work on."""
 
     run_directory: Path
-    inputs: Path | None = None
-    """The unpacked input archive; needed until the run directory is there."""
+    """With the unpacked input archive in ``INPUTS``."""
     settings: Path | None = None
     """As posted; once the run directory is there, the settings in it are what counts."""
     user_data: Path | None = None

@@ -5,7 +5,7 @@ from typing import Final
 
 from qanat.contract import labels
 from qanat.worker import archives
-from qanat.worker.kernel.port import ExposureRefused
+from qanat.worker.kernel.port import INPUTS, ExposureRefused
 from qanat.worker.steps.base import StepJob
 
 OCCURRENCES: Final = "occurrence.bin"
@@ -31,7 +31,7 @@ def add_occurrences(job: StepJob, run_directory: Path) -> None:
 
     They are the model's and depend on the settings of the losses, so that input generation cannot know them.
     """
-    occurrences = run_directory / "input" / OCCURRENCES
+    occurrences = run_directory / INPUTS / OCCURRENCES
     if labels.INPUT not in job.inputs or not occurrences.is_file():
         return
     whole = job.out / "inputs.tar.gz"

@@ -11,7 +11,7 @@ from typing import Final
 
 from qanat.contract import labels
 from qanat.worker import archives, progress
-from qanat.worker.kernel.port import ExposureRefused, KernelError, LossesJob
+from qanat.worker.kernel.port import INPUTS, ExposureRefused, KernelError, LossesJob
 from qanat.worker.steps.base import StepJob
 from qanat.worker.steps.combining import add_occurrences
 
@@ -37,7 +37,8 @@ def prepare_params(job: StepJob) -> None:
 
 def prepare_directory(job: StepJob) -> None:
     """L2: prepare the run directory, settings with all defaults in it."""
-    losses = _losses_job(job, inputs=job.unpack(labels.INPUT, job.work / "input"))
+    losses = _losses_job(job)
+    job.unpack(labels.INPUT, losses.run_directory / INPUTS)
     kernel = job.kernel()
     kernel.losses_directory(losses)
     archives.note_links(losses.run_directory, data=kernel.model_data)
@@ -73,7 +74,8 @@ def output(job: StepJob) -> None:
 
 def whole(job: StepJob) -> None:
     """V1: all of the losses."""
-    losses = _watched(job, _losses_job(job, inputs=job.unpack(labels.INPUT, job.work / "input")))
+    losses = _watched(job, _losses_job(job))
+    job.unpack(labels.INPUT, losses.run_directory / INPUTS)
     if losses.settings is None:
         message = "The analysis has no settings. Post them, then run it."
         raise ExposureRefused(message)
@@ -122,12 +124,11 @@ def _require_tables(run: Path) -> None:
         raise KernelError(message)
 
 
-def _losses_job(job: StepJob, *, inputs: Path | None = None, processes: int | None = None) -> LossesJob:
+def _losses_job(job: StepJob, *, processes: int | None = None) -> LossesJob:
     run = job.work / "run"
     run.mkdir(parents=True, exist_ok=True)
     return LossesJob(
         run_directory=run,
-        inputs=inputs,
         settings=job.inputs.get(labels.SETTINGS),
         user_data=job.user_data(),
         processes=processes or job.processes,

@@ -7,7 +7,7 @@ import pytest
 
 COLLAPSED = """
 from pathlib import Path
-from qanat.worker import huge_pages
+from qanat.worker import cheap_forks
 
 def huge_kilobytes():
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
@@ -16,7 +16,7 @@ def huge_kilobytes():
 content = [bytes([number]) * 4000 for number in range(256)]
 copies = [bytearray(piece) for piece in content for _ in range(40)]
 before = huge_kilobytes()
-huge_pages.collapse()
+cheap_forks.prepare(lasting=True)
 assert all(copy == content[number // 40] for number, copy in enumerate(copies))
 print(huge_kilobytes() - before)
 """
