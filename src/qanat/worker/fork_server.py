@@ -119,6 +119,8 @@ class ForkServer:
         self._killed = killed
         self._series = series
         self._in_series: set[int] = set()
+        if series is not None:
+            series.listener.setblocking(False)  # noqa: FBT003 - whoever calls may find one of the forks sooner
         self._children: dict[int, socket.socket] = {}
         self._alive, self._held = os.pipe()
         self._woken, self._wake = os.pipe()

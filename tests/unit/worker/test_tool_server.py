@@ -33,14 +33,22 @@ def shim(request: pytest.FixtureRequest) -> Path | None:
     return found
 
 
+@pytest.fixture(params=["each its fork", "in series"])
+def in_series(request: pytest.FixtureRequest) -> bool:
+    """Whether one fork may run several tools."""
+    return bool(request.param == "in series")
+
+
 @pytest.fixture
-def host(tmp_path: Path, shim: Path | None) -> Host:
+def host(tmp_path: Path, shim: Path | None, in_series: bool) -> Host:  # noqa: FBT001 - a fixture
     """Start a process with a tool server and a shell that runs a script with its tools."""
-    return lambda script: start(tmp_path, script, shim)
+    return lambda script: start(tmp_path, script, shim, in_series=in_series)
 
 
-def start(folder: Path, script: str, shim: Path | None) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "tests.unit.worker.tool_host", str(folder), script, *([str(shim)] if shim else [])]
+def start(folder: Path, script: str, shim: Path | None, *, in_series: bool) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "tests.unit.worker.tool_host", str(folder), script]
+    command += ["--shim", str(shim)] if shim else []
+    command += ["--in-series"] if in_series else []
     return subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -81,13 +89,42 @@ def test_nothing_of_one_tool_is_seen_by_the_next(host: Host, tmp_path: Path) -> 
     assert output(host(script)).splitlines()[1] == "/ None 0o22"
 
 
-@pytest.mark.parametrize(
-    ("call", "code"), [("leave 0", 0), ("leave 7", 7), ("complain", 1), ("stumble", 1), ("drop", 128 + signal.SIGSEGV)]
-)
+@pytest.mark.parametrize(("call", "code"), [("leave 0", 0), ("leave 7", 7), ("complain", 1), ("stumble", 1)])
 def test_a_tool_ends_as_it_would_by_itself(host: Host, call: str, code: int) -> None:
     out, _ = host(f"{call}; echo $?").communicate(timeout=30)
 
     assert out == f"{code}\n"
+
+
+def test_a_tool_that_crashes_has_its_shim_crash(host: Host, in_series: bool) -> None:  # noqa: FBT001 - a fixture
+    out, _ = host("drop; echo $?; leave 3; echo $?").communicate(timeout=30)
+
+    # Of those in series nobody is left to say of what; the next has another fork.
+    assert out == f"{128 + (signal.SIGKILL if in_series else signal.SIGSEGV)}\n3\n"
+
+
+def test_only_those_in_series_share_forks_as_many_as_there_are_cores(
+    host: Host,
+    in_series: bool,  # noqa: FBT001 - a fixture
+) -> None:
+    cores = len(os.sched_getaffinity(0))
+    seen = output(host(f"for i in $(seq {cores + 2}); do process; stumble 2>/dev/null; done")).split()
+
+    assert len(seen) == cores + 2
+    assert len(set(seen)) <= cores if in_series else len(set(seen)) == cores + 2
+
+
+def test_a_tool_finds_its_process_as_the_first_found_it(host: Host) -> None:
+    seen = output(host("logs; where; umask 022; shout; logs; where")).splitlines()
+
+    assert seen[:2] == seen[2:]
+    assert seen[0] == "30 []"
+
+
+def test_what_tools_use_counts_as_their_runners(host: Host, tmp_path: Path) -> None:
+    output(host("burn 0.3"))
+
+    assert float((tmp_path / "cpu").read_text()) > 0.25
 
 
 def test_what_went_wrong_is_said_on_the_tools_own_stderr(host: Host) -> None:
@@ -151,7 +188,7 @@ def test_a_long_path_is_no_obstacle(tmp_path: Path, shim: Path | None) -> None:
     folder = tmp_path / ("long" * 20) / ("path" * 20)
     folder.mkdir(parents=True)
 
-    assert output(start(folder, "printf x | upper", shim)) == "X"
+    assert output(start(folder, "printf x | upper", shim, in_series=False)) == "X"
 
 
 def test_arguments_and_variables_may_hold_any_bytes(host: Host) -> None:

@@ -1,11 +1,16 @@
 """A process with a tool server of small tools, and a shell that calls them: ``python -m ... FOLDER SCRIPT [SHIM]``."""
 
+import argparse
+import logging
 import os
+import random
+import resource
 import selectors
 import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 from qanat.worker import tool_server
@@ -50,13 +55,51 @@ def linger() -> None:
     threading.Event().wait()
 
 
-def main(folder: Path, script: str, shim: Path | None) -> int:
-    tools: tool_server.Tools = {
-        tool.__name__: tool for tool in (upper, look, where, leave, complain, stumble, drop, linger)
-    }
-    tool_server.start(folder, tools, shim=shim)
-    return subprocess.run(["/bin/sh", "-c", script], check=False).returncode
+def process() -> None:
+    sys.stdout.write(f"{os.getpid()}\n")
+
+
+def shout() -> None:
+    """Set what a tool sets of its process, and do not put it back."""
+    os.environ["COLOUR"] = "red"
+    os.chdir("/")
+    os.umask(0o077)
+    random.seed(1)
+    logging.root.setLevel(logging.DEBUG)
+    logging.getLogger("shout").addHandler(logging.StreamHandler())
+    sys.argv[:] = ["shout"]
+
+
+def logs() -> None:
+    sys.stdout.write(f"{logging.root.level} {logging.getLogger('shout').handlers}\n")
+
+
+def burn() -> None:
+    while time.process_time() < float(sys.argv[1]):
+        pass
+
+
+TOOLS = (upper, look, where, leave, complain, stumble, drop, linger, process, shout, logs, burn)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("script")
+    parser.add_argument("--shim", type=Path)
+    parser.add_argument("--in-series", action="store_true")
+    options = parser.parse_args()
+    tools: tool_server.Tools = {tool.__name__: tool for tool in TOOLS}
+    if options.in_series:
+        tool_server.IN_SERIES = frozenset(tools)
+    server = tool_server.start(options.folder, tools, shim=options.shim)
+    code = subprocess.run(["/bin/sh", "-c", options.script], check=False).returncode
+    if server is not None:
+        server.close()
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    (options.folder / "cpu").write_text(str(used.ru_utime + used.ru_stime))
+    return code
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]) if sys.argv[3:] else None))
+    sys.exit(main())
