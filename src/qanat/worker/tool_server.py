@@ -7,7 +7,7 @@ server knows is found further along PATH.
 
 To fork a process costs time for all that it has in memory, and one or two of the fifty tools need most of what the
 kernel imports. So the others have a server without it, a fork of the zygote (``zygote``); who has no zygote serves all.
-The third of them that make one table of several, at the end, share as many forks as there are cores.
+The third of them that make the tables at the end share as many forks as there are cores.
 """
 
 import contextlib
@@ -46,8 +46,9 @@ LIGHT: Final = frozenset(
     }
 )
 """Tools that need neither pandas nor what is built on it: fifty-odd of a run's, and a third of the memory."""
-IN_SERIES: Final = frozenset({"katpy"})
-"""Light tools that read files and write one: it refuses pipes, so that none of them waits for another process."""
+IN_SERIES: Final = frozenset({"aalpy", "katpy", "lecpy"})
+"""Light tools that the run script starts when all pipelines have ended: they read what these have left in files and
+write tables, so that none of them waits for another process."""
 SOCKET: Final = "tools.socket"
 LIGHT_SOCKET: Final = "light-tools.socket"
 """Where a server of the light ones listens, if the step has one."""
