@@ -207,10 +207,12 @@ def test_tools_behind_shims_wait_like_others(
     if compiled and shim is None:
         pytest.skip("there is no C compiler: apt-get install gcc libc6-dev")
     script = tmp_path / "run.sh"
-    script.write_text(f"cat {tmp_path}/pipe | upper | look")
+    script.write_text(f"process >/dev/null; cat {tmp_path}/pipe | upper | look")
     os.mkfifo(tmp_path / "pipe")
     host = (sys.executable, "-m", "tests.unit.worker.tool_host", str(tmp_path), f"exec bash {script}")
-    running = subprocess.Popen([*host, *([str(shim)] if shim else [])], start_new_session=True)
+    # That leaves a fork which waits for a tool to run.
+    options = ["--in-series", "process", *(["--shim", str(shim)] if shim else [])]
+    running = subprocess.Popen([*host, *options], start_new_session=True)
     try:
         eventually(lambda: deadlock.found({running.pid}))
     finally:

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from qanat.worker import shims
+from tests.unit.worker.tool_host import TOOLS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="tools are forked on Linux only")
 Eventually = Callable[[Callable[[], object]], None]
@@ -48,7 +49,7 @@ def host(tmp_path: Path, shim: Path | None, in_series: bool) -> Host:  # noqa: F
 def start(folder: Path, script: str, shim: Path | None, *, in_series: bool) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "tests.unit.worker.tool_host", str(folder), script]
     command += ["--shim", str(shim)] if shim else []
-    command += ["--in-series"] if in_series else []
+    command += ["--in-series", *(tool.__name__ for tool in TOOLS)] if in_series else []
     return subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""A process with a tool server of small tools, and a shell that calls them: ``python -m ... FOLDER SCRIPT [SHIM]``."""
+"""A process with a tool server of small tools, and a shell that calls them."""
 
 import argparse
 import logging
@@ -87,11 +87,11 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("script")
     parser.add_argument("--shim", type=Path)
-    parser.add_argument("--in-series", action="store_true")
+    parser.add_argument("--in-series", nargs="*", choices=[tool.__name__ for tool in TOOLS], default=[])
     options = parser.parse_args()
     tools: tool_server.Tools = {tool.__name__: tool for tool in TOOLS}
     if options.in_series:
-        setattr(tool_server, "IN_SERIES", frozenset(tools))  # noqa: B010 - a constant elsewhere
+        setattr(tool_server, "IN_SERIES", frozenset(options.in_series))  # noqa: B010 - a constant elsewhere
     server = tool_server.start(options.folder, tools, shim=options.shim)
     code = subprocess.run(["/bin/sh", "-c", options.script], check=False).returncode
     if server is not None:
