@@ -50,10 +50,18 @@ def look(layout: Layout) -> State:
         worker=sum(share_of_memory(process.pid) for process in workers),
         zygotes=sum(share_of_memory(process.pid) for process in zygotes),
         files=sum(process.num_fds() for process in (*workers, *zygotes)),
-        processes=len(everybody) + len([p for p in psutil.process_iter() if p.ppid() == 1]),
+        processes=len(everybody) + sum(map(_left_alone, psutil.process_iter())),
         folders=sum(path.is_dir() for path in left),
         pipes=sum(stat.S_ISFIFO(path.lstat().st_mode) for path in left),
     )
+
+
+def _left_alone(process: psutil.Process) -> bool:
+    """Say whether a process has lost its parent and lives; those that have ended the system buries by and by."""
+    try:
+        return process.ppid() == 1 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ import matplotlib as mpl
 mpl.use("svg")
 from matplotlib import pyplot as plt
 
-PANELS: Final = (("locations", {"chunks": 0, "samples": 10}), ("chunks", {"samples": 10, "locations": 1000}))
+PANELS: Final = (("locations", {"chunks": 0, "samples": 10}), ("chunks", {"samples": 10, "locations": 10000}))
 FIGURES: Final = (("cpu", "CPU-seconds"), ("wall", "seconds of wall time"))
 WHO: Final = {"plain": ("oasislmf model run", "tab:gray"), "here": ("Qanat", "tab:blue")}
 
