@@ -21,6 +21,7 @@ from qanat.cli.up.layout import Layout, read_json
 from qanat.cli.up.platform import free_port
 from qanat.demo import MODEL_ID, SUPPLIER_ID
 from qanat.demo.portfolio import DemoPortfolio, write_portfolio
+from tests.living import lives
 from tests.waiting import until
 
 HOST = "127.0.0.1"
@@ -108,9 +109,7 @@ class Up:
         assert self._process is not None
         self._process.wait(timeout=30)
         self._process = None
-        until(
-            lambda: not [one for one in self.processes() if one.status() != psutil.STATUS_ZOMBIE], what="all are dead"
-        )
+        until(lambda: not any(map(lives, self.processes())), what="all are dead")
         self.layout.running.unlink()
         (self.layout.root / "up.log").unlink()
 

@@ -17,6 +17,7 @@ from qanat.worker import zygotes
 from qanat.worker.runners import Runners, Spawned, runner_environment
 from qanat.worker.zygotes import LOST, FromZygote
 from tests.integration.worker.conftest import Losses
+from tests.living import lives
 
 pytestmark = [
     pytest.mark.slow,
@@ -120,7 +121,7 @@ def test_a_zygote_that_died_is_replaced(runners: Runners, tmp_path: Path, eventu
 
     victim.kill()
 
-    eventually(lambda: all(not one.is_running() or one.status() == psutil.STATUS_ZOMBIE for one in both))
+    eventually(lambda: not any(map(lives, both)))
     second = begin(runners, tasks.GENERATE_INPUT, tmp_path / "second")
     assert second.wait() != LOST
     second.close()

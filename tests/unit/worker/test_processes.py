@@ -13,6 +13,7 @@ import pytest
 
 from qanat.worker import processes
 from qanat.worker.run_dir import RunDir, sweep
+from tests.living import lives
 
 Eventually = Callable[[Callable[[], object]], None]
 # A leader, a child in a process group of its own, and one that has left for a session of its own.
@@ -43,7 +44,7 @@ def family(folder: Path, *, nap: str = STAY, then: str = STAY) -> "tuple[subproc
 
 
 def alive(members: list[psutil.Process]) -> list[psutil.Process]:
-    return [one for one in members if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    return [one for one in members if lives(one)]
 
 
 def test_a_step_is_its_session_and_what_works_in_its_directory(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from qanat.worker import shims
+from tests.living import lives
 from tests.unit.worker.tool_host import TOOLS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="tools are forked on Linux only")
@@ -64,13 +65,6 @@ def output(running: "subprocess.Popen[str]") -> str:
     out, err = running.communicate(timeout=30)
     assert not err, err
     return out
-
-
-def gone(process: psutil.Process) -> bool:
-    try:
-        return process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 def test_streams_pass_through_pipes(host: Host) -> None:
@@ -151,7 +145,7 @@ def test_a_tool_ends_with_its_shim(host: Host, tmp_path: Path, eventually: Event
 
     os.kill(shim, signal.SIGKILL)
 
-    eventually(lambda: gone(tool))
+    eventually(lambda: not lives(tool))
     running.communicate(timeout=15)
 
 
@@ -166,7 +160,7 @@ def test_server_and_tools_end_with_their_runner(host: Host, tmp_path: Path, even
 
     running.kill()
 
-    eventually(lambda: gone(server) and gone(tool))
+    eventually(lambda: not lives(server) and not lives(tool))
     running.communicate(timeout=15)
 
 
