@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import ConfigDict, Field
 
 from qanat.configuration.broker import BrokerSettings
+from qanat.configuration.cores import usable_cores
 from qanat.configuration.logs import LogSettings
 from qanat.configuration.names import Bare, Hidden, Key, OfWorker, Own
 from qanat.configuration.places import default_work_dir
@@ -20,11 +21,6 @@ INTERNAL: Final = "server-internal"
 """The run mode of the worker that needs no model (wire contract, section 5.2)."""
 DEFAULT_MODEL_DIR: Final = Path("/home/worker/model")
 """Where the images of models have theirs (wire contract, section 5.3)."""
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class WorkerSettings(BrokerSettings, LogSettings):

@@ -58,8 +58,9 @@ def prepare(*, lasting: bool) -> None:
         return
     if lasting:
         with contextlib.suppress(OSError):  # no Linux
-            _collapse(library, _own())
-            _join_code(library, _own())
+            mappings = _own()
+            _collapse(library, mappings)
+            _join_code(library, mappings)
 
 
 def _own() -> list[Mapping]:

@@ -189,16 +189,14 @@ class ForkServer:
         taken = self._take(self._source)
         if taken is None:
             os._exit(0)
-        connection, streams = taken
-        order = hear(connection)
-        if order is None:
-            connection.close()  # Whoever asked died in mid-sentence.
-        elif pid := self._fork(order, connection):
+        heard = _heard(*taken)
+        if heard is None:
+            return
+        order, streams, connection = heard
+        if pid := self._fork(order, streams, connection):
             self._children[pid] = connection
         else:
             self._become(order, streams, connection)
-        for stream in streams:
-            os.close(stream)
 
     def _begin(self, series: Series) -> None:
         """Fork for a series, whose next order a fork that has no other may have taken meanwhile."""
@@ -206,20 +204,20 @@ class ForkServer:
         if taken is None:
             return
         order, streams, connection = taken
-        if pid := self._fork(order, connection):
+        if pid := self._fork(order, streams, connection):
             self._in_series.add(pid)
+            connection.close()
         else:
             self._work_off(series, order, streams, connection)
-        connection.close()
-        for stream in streams:
-            os.close(stream)
 
-    def _fork(self, order: Order, connection: socket.socket) -> int:
-        """Fork, and say so; return 0 in the fork."""
+    def _fork(self, order: Order, streams: list[int], connection: socket.socket) -> int:
+        """Fork, say so, and leave the streams to the fork; return 0 there."""
         _settle_in(order)  # Here it costs a fraction of what it costs in each fork, of which it is to be true.
         if pid := os.fork():
             with contextlib.suppress(OSError):
                 connection.sendall(STARTED.pack(pid))
+            for stream in streams:
+                os.close(stream)
             return pid
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -289,6 +287,11 @@ def _take_waiting(listener: socket.socket) -> tuple[Order, list[int], socket.soc
         connection, streams = take_from_listener(listener)
     except BlockingIOError:
         return None
+    return _heard(connection, streams)
+
+
+def _heard(connection: socket.socket, streams: list[int]) -> tuple[Order, list[int], socket.socket] | None:
+    """Hear the order over a connection; None, and all closed, where whoever asked died in mid-sentence."""
     order = hear(connection)
     if order is not None:
         return order, streams, connection

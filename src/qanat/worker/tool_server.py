@@ -22,6 +22,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final, NoReturn
 
+from qanat.configuration.cores import usable_cores
 from qanat.contract import tasks
 from qanat.worker import processes, shims
 from qanat.worker.fork_server import ForkServer, Lifeline, Series
@@ -147,12 +148,8 @@ def serve(
         lifeline=lifeline,
         own_sessions=False,
         killed=killed,
-        series=None if series is None else Series(listener=series, programs=in_series, at_once=_cores()),
+        series=None if series is None else Series(listener=series, programs=in_series, at_once=usable_cores()),
     ).serve()
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
 
 
 def load(names: Collection[str] | None = None) -> Tools:
