@@ -1,4 +1,4 @@
-"""How every process speaks to the broker: the queues as all declare them, and how soon one that vanished is missed.
+"""How every process speaks to the broker: the queues as all declare them, how it listens, and how soon it misses one.
 
 RabbitMQ turns away whoever declares a queue otherwise than the first.
 """
