@@ -16,7 +16,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from losses import HOST, Case, Exposure, Figures, given_or_demonstration, measured, run_here, run_plain
+from losses import (
+    HOST,
+    Case,
+    Exposure,
+    Figures,
+    cpu_of_ended,
+    given_or_demonstration,
+    measured,
+    memory_in_use,
+    run_here,
+    run_plain,
+)
 
 from qanat.cli.run import Wish, connect
 from qanat.cli.up.layout import Layout
@@ -47,7 +58,7 @@ def with_an_empty_cache(folder: Path, *steps: Callable[[], None]) -> list[Figure
     """Do steps one after another, of which the first finds nothing compiled; return what each took."""
     folder.mkdir()
     os.environ[CACHE] = str(folder)
-    return [measured(step) for step in steps]
+    return [measured(step, before=memory_in_use(), cpu_seconds=cpu_of_ended) for step in steps]
 
 
 def main() -> None:

@@ -3,8 +3,9 @@
 Both run the same exposure and settings, in turn, in one go, on this machine: the plain command as a process of its own,
 Qanat through its HTTP API, from the first upload to the results on disk. PiWind where it is there, else the
 demonstration model; ground-up, insured and reinsured losses with all ORD outputs. Of each: wall time, processor time of
-all processes, the largest memory of all of them together (their share, PSS, looked at twice a second) and how many
-processes and threads the machine started. Medians over the rounds, and the ratio of the rival to ours.
+all processes, the largest memory of all of them together (what they share counts once) and how many processes and
+threads the machine started. The idle platform beside it is not counted for the plain command. Each round is printed,
+then medians and the ratio of the rival to ours.
 
     python benchmarks/losses.py --rounds 3 --locations 10 1000 10000 --samples 10 --chunks 0 1 4
 
@@ -26,6 +27,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -41,8 +43,8 @@ from qanat.demo.portfolio import write_portfolio
 
 HOST: Final = "127.0.0.1"
 ROOT: Final = Path(__file__).resolve().parents[1]
-LOOK_EVERY_SECONDS: Final = 0.5
-MEGABYTE: Final = 2**20
+LOOK_EVERY_SECONDS: Final = 0.1
+KILOBYTES_PER_MEGABYTE: Final = 2**10
 FIELDS: Final = ("location_file", "accounts_file", "reinsurance_info_file", "reinsurance_scope_file")
 PLAIN_OPTIONS: Final = dict(zip(FIELDS, ("-x", "-y", "-i", "-s"), strict=True))
 
@@ -121,8 +123,10 @@ def given_or_demonstration(folder: Path) -> Exposure:
 
 @dataclass
 class Watch:
-    """Looks at this process' descendants while something runs."""
+    """Looks at the machine's memory while something runs."""
 
+    before: float
+    """What was in use before, in MB."""
     peak: float = 0.0
     _ended: threading.Event = field(default_factory=threading.Event)
 
@@ -139,7 +143,17 @@ class Watch:
 
     def _look(self) -> None:
         while not self._ended.wait(LOOK_EVERY_SECONDS):
-            self.peak = max(self.peak, sum(share_of_memory(process.pid) for process in descendants()))
+            self.peak = max(self.peak, memory_in_use() - self.before)
+
+
+def memory_in_use() -> float:
+    """Return in MB what all processes of the machine have mapped: the sum of their shares (PSS), but known at once.
+
+    To ask each of some sixty processes for its share took a third of a core, in what was to be measured.
+    """
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    kilobytes = sum(int(line.split()[1]) for line in lines if line.startswith(("AnonPages:", "Mapped:")))
+    return kilobytes / KILOBYTES_PER_MEGABYTE
 
 
 def descendants() -> list[psutil.Process]:
@@ -147,26 +161,22 @@ def descendants() -> list[psutil.Process]:
     return psutil.Process().children(recursive=True)
 
 
-def share_of_memory(pid: int) -> int:
-    """Return a process' share of memory in bytes."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
-
-
-def cpu_seconds() -> float:
-    """Return the processor time of this process' descendants, living or waited for."""
+def cpu_of_ended() -> float:
+    """Return the processor time of the processes that this one has waited for, and of those they have waited for."""
     own = psutil.Process().cpu_times()
-    total = own.children_user + own.children_system
+    return float(own.children_user + own.children_system)
+
+
+def cpu_of_all() -> float:
+    """Return the processor time of this process' descendants, living or waited for."""
+    total = cpu_of_ended()
     for process in descendants():
         try:
             times = process.cpu_times()
         except psutil.Error:
             continue
         total += times.user + times.system + times.children_user + times.children_system
-    return float(total)
+    return total
 
 
 def started_so_far() -> int:
@@ -175,19 +185,20 @@ def started_so_far() -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("processes "))
 
 
-def measured(run: Callable[..., None], *given: object) -> Figures:
-    """Run and measure."""
-    watch = Watch()
+def measured(run: Callable[[], None], *, before: float, cpu_seconds: Callable[[], float]) -> Figures:
+    """Run and measure.
+
+    Args:
+        run: what is measured.
+        before: the memory in MB that is not its.
+        cpu_seconds: returns what its processes have used so far, and perhaps others.
+    """
+    watch = Watch(before)
     cpu, started, begun = cpu_seconds(), started_so_far(), time.monotonic()
     with watch.looking():
-        run(*given)
+        run()
         wall = time.monotonic() - begun
-    return Figures(
-        wall=wall,
-        cpu=cpu_seconds() - cpu,
-        peak_memory=watch.peak / MEGABYTE,
-        started=started_so_far() - started,
-    )
+    return Figures(wall=wall, cpu=cpu_seconds() - cpu, peak_memory=watch.peak, started=started_so_far() - started)
 
 
 def run_plain(exposure: Exposure, files: Mapping[str, Path], settings: Path, folder: Path) -> None:
@@ -240,6 +251,7 @@ def compare(
 ) -> Iterator[dict[str, object]]:
     """Measure and print, a line a case as soon as it is known; yield the medians, in which round 0 does not count."""
     layout = Layout(folder / "platform")
+    before = memory_in_use()
     with (
         Platform(
             layout=layout,
@@ -259,14 +271,26 @@ def compare(
             for number in rounds:
                 out = folder / f"run-{number}"
                 if not skip_plain:
-                    plain = measured(run_plain, exposure, files, settings, out / "plain")
+                    plain = measured(
+                        partial(run_plain, exposure, files, settings, out / "plain"),
+                        before=memory_in_use(),
+                        cpu_seconds=cpu_of_ended,
+                    )
                     found["plain"] += [plain] if number else []
-                here = measured(run_here, client, wish_of(exposure, case, files, settings, output=out / "here"))
+                    tell(number, "plain", plain)
+                wish = wish_of(exposure, case, files, settings, output=out / "here")
+                here = measured(partial(run_here, client, wish), before=before, cpu_seconds=cpu_of_all)
                 found["here"] += [here] if number else []
+                tell(number, "here", here)
                 comparable = not skip_plain and not case.chunks and numbered_by_location(out / "plain")
                 assert not comparable or same_tables(out / "plain", out / "here"), "the tables differ"
                 shutil.rmtree(out)
             yield report(case, found)
+
+
+def tell(number: int, who: str, figures: Figures) -> None:
+    """Print a round: how far the machine is the same from one to the next shows in them."""
+    print(f"  round {number}: {who:5} {figures.wall:6.1f} s, {figures.cpu:6.1f} CPU-s", flush=True)
 
 
 def report(case: Case, found: Mapping[str, list[Figures]]) -> dict[str, object]:
