@@ -24,7 +24,7 @@ from typing import Final, NoReturn
 
 from qanat.configuration.cores import usable_cores
 from qanat.contract import tasks
-from qanat.worker import processes, shims
+from qanat.worker import pipes, processes, shims
 from qanat.worker.fork_server import ForkServer, Lifeline, Series
 from qanat.worker.orders import take_from_listener
 
@@ -50,6 +50,8 @@ LIGHT: Final = frozenset(
 IN_SERIES: Final = frozenset({"aalpy", "katpy", "lecpy"})
 """Light tools that the run script starts when all pipelines have ended: they read what these have left in files and
 write tables, so that none of them waits for another process."""
+PASS_ON_MUCH: Final = frozenset({"fmpy", "gulmc", "gulpy", "load_balancer", "modelpy", "plapy", "summarypy"})
+"""Tools that read or write the losses of every event, sample and item; others read what is summed up."""
 SOCKET: Final = "tools.socket"
 LIGHT_SOCKET: Final = "light-tools.socket"
 """Where a server of the light ones listens, if the step has one."""
@@ -137,7 +139,9 @@ def serve(
         lifeline: ends it.
     """
     processes.call_this_process(SERVE_TOOLS)
-    programs = {name: functools.partial(_run, tool) for name, tool in tools.items()}
+    width = pipes.width()
+    widths = dict.fromkeys(PASS_ON_MUCH, width)
+    programs = {name: functools.partial(_run, tool, width=widths.get(name, 0)) for name, tool in tools.items()}
     in_series = {name: functools.partial(_run_for_now, tools[name]) for name in IN_SERIES & tools.keys()}
     # Of a pipeline with a tool killed, others may wait for ever for it to open its end of a pipe: the step is lost.
     killed = processes.kill_own_session
@@ -166,7 +170,8 @@ def load(names: Collection[str] | None = None) -> Tools:
     return tools
 
 
-def _run(tool: Callable[[], object], lifeline: Lifeline) -> object:
+def _run(tool: Callable[[], object], lifeline: Lifeline, *, width: int) -> object:
+    pipes.widen(0, 1, size=width)
     lifeline.watch()
     return tool()
 

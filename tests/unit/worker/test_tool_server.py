@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from qanat.worker import shims
+from qanat.worker import pipes, shims
 from tests.living import lives
 from tests.unit.worker.tool_host import TOOLS
 
@@ -69,6 +69,12 @@ def output(running: "subprocess.Popen[str]") -> str:
 
 def test_streams_pass_through_pipes(host: Host) -> None:
     assert output(host("printf 'gross loss' | upper | cat")) == "GROSS LOSS"
+
+
+def test_what_passes_on_much_has_wide_pipes(tmp_path: Path) -> None:
+    wide = pipes.width()
+
+    assert output(start(tmp_path, "true | fmpy | cat", None, in_series=False)) == f"{wide} {wide}\n"
 
 
 def test_directory_environment_mask_and_arguments_are_the_callers(host: Host, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A process with a tool server of small tools, and a shell that calls them."""
 
 import argparse
+import fcntl
 import logging
 import os
 import random
@@ -74,12 +75,17 @@ def logs() -> None:
     sys.stdout.write(f"{logging.root.level} {logging.getLogger('shout').handlers}\n")
 
 
+def fmpy() -> None:
+    """Say how much its pipes hold; named like one of those that pass on much."""
+    sys.stdout.write(f"{fcntl.fcntl(0, fcntl.F_GETPIPE_SZ)} {fcntl.fcntl(1, fcntl.F_GETPIPE_SZ)}\n")
+
+
 def burn() -> None:
     while time.process_time() < float(sys.argv[1]):
         pass
 
 
-TOOLS = (upper, look, where, leave, complain, stumble, drop, linger, process, shout, logs, burn)
+TOOLS = (upper, look, where, leave, complain, stumble, drop, linger, process, shout, logs, fmpy, burn)
 
 
 def main() -> int:
