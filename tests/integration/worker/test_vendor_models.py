@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from qanat.configuration.cores import usable_cores
 from qanat.demo import MODEL_ID
 from qanat.demo.model import write_model
 from qanat.worker.runners import Runners, runner_environment
@@ -76,5 +77,5 @@ def test_a_loss_tool_of_the_models_own_is_called(
     finally:
         runners.close()
 
-    assert len((tools / "called").read_text().splitlines()) == (os.cpu_count() or 1)
+    assert len((tools / "called").read_text().splitlines()) == usable_cores()
     assert own == usual

@@ -1,6 +1,7 @@
 """The losses' steps see that the kernel has done what its run script says."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,12 @@ def test_a_run_with_all_tables_has_not(tmp_path: Path, *, whole_paths: bool) -> 
     losses.whole(complete)
 
     assert labels.OUTPUT in complete.outputs
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system keeps no process to some of its cores")
+def test_a_worker_kept_to_some_cores_runs_as_many_kernel_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 7})
+
+    assert job(tmp_path, Kernel()).processes == 3

@@ -1,12 +1,12 @@
 """What every step is given and gives back."""
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from qanat.configuration.cores import usable_cores
 from qanat.contract import labels
 from qanat.worker import archives
 from qanat.worker.identity import ModelIdentity
@@ -46,8 +46,8 @@ class StepJob:
 
     @property
     def processes(self) -> int:
-        """How many kernel processes to run: all cores, or fewer where the model says so or a retry must save memory."""
-        wanted = int(self.parameters.get("kernel_processes") or os.cpu_count() or 1)
+        """How many kernel processes to run: one a core, fewer where the model says so or a retry must save memory."""
+        wanted = int(self.parameters.get("kernel_processes") or usable_cores())
         most = int(self.model.config.get("kernel_num_processes") or -1)
         return min(wanted, most) if most > 0 else wanted
 
