@@ -72,7 +72,8 @@ def test_streams_pass_through_pipes(host: Host) -> None:
 
 
 def test_what_passes_on_much_has_wide_pipes(tmp_path: Path) -> None:
-    wide = pipes.width()
+    usual = 16 * os.sysconf("SC_PAGE_SIZE")
+    wide = max(usual, pipes.width())  # A host with very many cores leaves them as they are.
 
     assert output(start(tmp_path, "true | fmpy | cat", None, in_series=False)) == f"{wide} {wide}\n"
 
