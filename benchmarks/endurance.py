@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 import psutil
-from losses import HOST, Case, descendants, given_or_demonstration, run_here
+from losses import HOST, MEGABYTE, Case, descendants, given_or_demonstration, run_here, share_of_memory
 
 from qanat.cli.run import Wish, connect
 from qanat.cli.up.layout import Layout
@@ -24,7 +24,6 @@ from qanat.cli.up.platform import Platform, free_port
 
 SETTLED_AFTER: Final = 10
 FLAT: Final = 0.05
-MEGABYTE: Final = 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,15 +54,6 @@ def look(layout: Layout) -> State:
         folders=sum(path.is_dir() for path in left),
         pipes=sum(stat.S_ISFIFO(path.lstat().st_mode) for path in left),
     )
-
-
-def share_of_memory(pid: int) -> int:
-    """Return a process' share of memory in bytes."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
 def _left_alone(process: psutil.Process) -> bool:

@@ -44,7 +44,7 @@ from qanat.demo.portfolio import write_portfolio
 HOST: Final = "127.0.0.1"
 ROOT: Final = Path(__file__).resolve().parents[1]
 LOOK_EVERY_SECONDS: Final = 0.1
-KILOBYTES_PER_MEGABYTE: Final = 2**10
+MEGABYTE: Final = 2**20
 FIELDS: Final = ("location_file", "accounts_file", "reinsurance_info_file", "reinsurance_scope_file")
 PLAIN_OPTIONS: Final = dict(zip(FIELDS, ("-x", "-y", "-i", "-s"), strict=True))
 
@@ -125,9 +125,9 @@ def given_or_demonstration(folder: Path) -> Exposure:
 class Watch:
     """Looks at the machine's memory while something runs."""
 
-    before: float
-    """What was in use before, in MB."""
-    peak: float = 0.0
+    before: int
+    """Bytes that were in use before."""
+    peak: int = 0
     _ended: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
@@ -146,14 +146,22 @@ class Watch:
             self.peak = max(self.peak, memory_in_use() - self.before)
 
 
-def memory_in_use() -> float:
-    """Return in MB what all processes of the machine have mapped: the sum of their shares (PSS), but known at once.
+def memory_in_use() -> int:
+    """Return how many bytes all processes of the machine have mapped: the sum of their shares (PSS), known at once.
 
     To ask each of some sixty processes for its share took a third of a core, in what was to be measured.
     """
     lines = Path("/proc/meminfo").read_text().splitlines()
-    kilobytes = sum(int(line.split()[1]) for line in lines if line.startswith(("AnonPages:", "Mapped:")))
-    return kilobytes / KILOBYTES_PER_MEGABYTE
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("AnonPages:", "Mapped:")))
+
+
+def share_of_memory(pid: int) -> int:
+    """Return a process' share of memory in bytes."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
 def descendants() -> list[psutil.Process]:
@@ -185,12 +193,12 @@ def started_so_far() -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("processes "))
 
 
-def measured(run: Callable[[], None], *, before: float, cpu_seconds: Callable[[], float]) -> Figures:
+def measured(run: Callable[[], None], *, before: int, cpu_seconds: Callable[[], float]) -> Figures:
     """Run and measure.
 
     Args:
         run: what is measured.
-        before: the memory in MB that is not its.
+        before: bytes of memory that are not its.
         cpu_seconds: returns what its processes have used so far, and perhaps others.
     """
     watch = Watch(before)
@@ -198,7 +206,12 @@ def measured(run: Callable[[], None], *, before: float, cpu_seconds: Callable[[]
     with watch.looking():
         run()
         wall = time.monotonic() - begun
-    return Figures(wall=wall, cpu=cpu_seconds() - cpu, peak_memory=watch.peak, started=started_so_far() - started)
+    return Figures(
+        wall=wall,
+        cpu=cpu_seconds() - cpu,
+        peak_memory=watch.peak / MEGABYTE,
+        started=started_so_far() - started,
+    )
 
 
 def run_plain(exposure: Exposure, files: Mapping[str, Path], settings: Path, folder: Path) -> None:
