@@ -140,8 +140,9 @@ def serve(
     """
     processes.call_this_process(SERVE_TOOLS)
     width = pipes.width()
-    widths = dict.fromkeys(PASS_ON_MUCH, width)
-    programs = {name: functools.partial(_run, tool, width=widths.get(name, 0)) for name, tool in tools.items()}
+    programs = {
+        name: functools.partial(_run, tool, width=width if name in PASS_ON_MUCH else 0) for name, tool in tools.items()
+    }
     in_series = {name: functools.partial(_run_for_now, tools[name]) for name in IN_SERIES & tools.keys()}
     # Of a pipeline with a tool killed, others may wait for ever for it to open its end of a pipe: the step is lost.
     killed = processes.kill_own_session
