@@ -188,7 +188,8 @@ class Failure(LastWord):
     exit_code: int | None
     signal: int | None
     no_keys: NotRequired[bool]
-    """True where no location found a key: the analysis ends in INPUTS_GENERATION_NO_KEYS."""
+    """True where no location found a key: the analysis ends in INPUTS_GENERATION_NO_KEYS. Of a step of the losses it
+    means nothing: they end in RUN_ERROR."""
 
 
 class Refusal(TypedDict):

@@ -90,6 +90,17 @@ class TransitionRefused(Exception):
         self.event = event
 
 
+def failed(phase: Phase, *, no_keys: bool) -> Event:
+    """Return what happens to an analysis when a half of it fails.
+
+    Args:
+        phase: the half.
+        no_keys: its worker said that no location has a key, which means something of inputs only: workers may say it of
+            any step, and what a worker says must not keep a run from ending.
+    """
+    return Event.INPUTS_WITHOUT_KEYS if no_keys and phase is Phase.INPUTS else FAILED[phase]
+
+
 def allowed_from(event: Event) -> tuple[Status, ...]:
     """Return the statuses from which ``event`` is possible, in the order of the table."""
     return tuple(status for status, possible in TRANSITIONS if possible is event)

@@ -166,12 +166,13 @@ def test_locations_without_a_key_are_a_state_of_its_own(
     assert api.get(f"analyses/{analysis.pk}/").body["status"] == Status.INPUTS_GENERATION_NO_KEYS
 
 
+@pytest.mark.parametrize("no_keys", [False, True], ids=["", "whose worker speaks of keys"])
 def test_losses_that_fail_leave_no_former_result(
-    api: Caller, completed: Analysis, workers: Workers, version: str
+    api: Caller, completed: Analysis, workers: Workers, version: str, *, no_keys: bool
 ) -> None:
     api.post(f"analyses/{completed.pk}/run/")
 
-    workers.fail(workers.take(LOSS_STEP[version]), FailureClass.INPUT)
+    workers.fail(workers.take(LOSS_STEP[version]), FailureClass.INPUT, no_keys=no_keys)
 
     shown = api.get(f"analyses/{completed.pk}/").body
     assert (shown["status"], shown["output_file"]) == (Status.RUN_ERROR, None)

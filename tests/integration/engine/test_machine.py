@@ -148,8 +148,8 @@ class Engine(RuleBasedStateMachine):
         return self._with_one(self.world.held, draw, self.world.finish, again=True)
 
     def fail(self, draw: Draw) -> object:
-        failure = draw(st.sampled_from(FailureClass))
-        return self._with_one(self.world.held, draw, lambda held: self.world.fail(held, failure))
+        failure, no_keys = draw(st.sampled_from(FailureClass)), draw(st.booleans())
+        return self._with_one(self.world.held, draw, lambda held: self.world.fail(held, failure, no_keys=no_keys))
 
     def worker_crashes(self, draw: Draw) -> object:
         return self._with_one(self.world.held, draw, lambda _: None)

@@ -82,7 +82,7 @@ class Statuses:
         self, *, run: Run, phase: Phase, no_keys: bool, outputs: Mapping[str, FileRef], now: dt.datetime
     ) -> None:
         """The run ended in error."""
-        self._follow(run, {phase: Event.INPUTS_WITHOUT_KEYS} if no_keys else analysis_status.FAILED, phase)
+        self._follow(run, {phase: analysis_status.failed(phase, no_keys=no_keys)}, phase)
 
     def cancelled(self, *, run: Run, phase: Phase, now: dt.datetime) -> None:
         """The run was cancelled."""

@@ -287,6 +287,17 @@ def test_that_no_location_has_a_key_is_said_before_the_failure(stock: StockWorld
     assert stock.statuses.status[1] == AnalysisStatus.INPUTS_GENERATION_NO_KEYS
 
 
+def test_losses_end_in_error_even_where_their_worker_speaks_of_keys(stock: StockWorld) -> None:
+    inputs = stock.begin(kind=RunKind.BOTH)
+    stock.done(inputs, stock.honest_result(inputs))
+    losses = stock.next()
+    stock.hint(losses.task_id, tasks.SET_TASK_STATUS, 1, "INPUTS_GENERATION_NO_KEYS")
+
+    assert stock.failed(losses)
+
+    assert stock.statuses.status[1] == AnalysisStatus.RUN_ERROR
+
+
 def test_a_failure_tells_what_its_worker_sent_before(stock: StockWorld) -> None:
     sent = stock.begin(mode=RunMode.V2)
     stock.hint(sent.task_id, tasks.SUBTASK_RETRY_LOG, 1, 1, sent.kwargs["slug"], sent.task_id, put(".txt"))

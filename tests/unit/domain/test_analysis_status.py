@@ -168,3 +168,16 @@ def test_each_half_has_events_of_its_own(phase: Phase) -> None:
 
     half = phase.name
     assert names == [f"{half}_PICKED_UP", f"{half}_MADE", f"{half}_FAILED", f"{half}_CANCELLED"]
+
+
+@pytest.mark.parametrize(
+    ("phase", "no_keys", "event"),
+    [
+        (Phase.INPUTS, False, Event.INPUTS_FAILED),
+        (Phase.INPUTS, True, Event.INPUTS_WITHOUT_KEYS),
+        (Phase.LOSSES, False, Event.LOSSES_FAILED),
+        (Phase.LOSSES, True, Event.LOSSES_FAILED),
+    ],
+)
+def test_only_inputs_fail_for_want_of_keys(*, phase: Phase, no_keys: bool, event: Event) -> None:
+    assert analysis_status.failed(phase, no_keys=no_keys) is event

@@ -7,7 +7,6 @@ from typing import Final
 from qanat.contract import labels
 from qanat.contract.statuses import Phase, RunKind, RunMode
 from qanat.domain import analysis_status
-from qanat.domain.analysis_status import Event
 from qanat.server.analyses import status
 from qanat.server.analyses.models import RUN_FIELDS, Analysis
 from qanat.server.files.operations import adopt
@@ -66,8 +65,7 @@ class AnalysisProjection:
             for field in RUN_FIELDS:
                 replace_file(analysis, field, None)
         _attach(analysis, outputs, run, failed=True)
-        event = Event.INPUTS_WITHOUT_KEYS if no_keys else analysis_status.FAILED[phase]
-        status.apply(analysis, event, now=now)
+        status.apply(analysis, analysis_status.failed(phase, no_keys=no_keys), now=now)
 
     def cancelled(self, *, run: Run, phase: Phase, now: datetime) -> None:
         """Show that it was cancelled; the run mode goes back to the model's."""
