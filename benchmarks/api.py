@@ -474,7 +474,12 @@ def probe(port: int) -> None:
     """Ask for the health check, on a new connection each time, until the standard input ends; print the times."""
     times: list[float] = []
     ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+
+    def wait_for_the_end() -> None:
+        sys.stdin.read()
+        ended.set()
+
+    threading.Thread(target=wait_for_the_end, daemon=True).start()
     print(flush=True)
     while not ended.wait(PROBE_EVERY_SECONDS):
         begun = time.perf_counter()
@@ -563,7 +568,7 @@ def main() -> None:
     )
 
 
-PARTS: Final = {
+PARTS: Final[dict[str, Callable[..., None]]] = {
     "load": lambda port, token, path, seconds: load(int(port), token, path, float(seconds)),
     "probe": lambda port: probe(int(port)),
 }

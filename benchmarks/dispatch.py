@@ -99,7 +99,7 @@ class Stage:
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Ask the database."""
         with psycopg.connect(self.place.database, autocommit=True) as connection:
-            return connection.execute(query, values).fetchall()  # type: ignore[arg-type] # only our own queries
+            return connection.execute(query, values).fetchall()
 
     @property
     def rabbit(self) -> list[psutil.Process]:
@@ -108,7 +108,7 @@ class Stage:
         listeners = (
             one.pid
             for one in psutil.net_connections("tcp")
-            if one.status == psutil.CONN_LISTEN and one.laddr.port == port
+            if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port
         )
         return [psutil.Process(pid) for pid in set(listeners) if pid]
 
@@ -160,7 +160,7 @@ class Stage:
                     " pg_stat_activity WHERE backend_type = 'client backend') - 1",
                     [list(states)],
                 ).fetchone() or (0, 0)
-                most = max(most, clients)
+                most = max(most, int(clients))
                 if not left:
                     return most
                 time.sleep(LOOK_SECONDS)
@@ -195,7 +195,8 @@ def stage(folder: Path, sizes: Sizes) -> Iterator[Stage]:
 
 def consumers(broker: str, queue: str) -> int:
     """Return how many listen to a queue."""
-    with Connection(broker) as connection, connection.channel() as channel:
+    with Connection(broker) as connection:
+        channel: Any = connection.channel()
         try:
             return int(channel.queue_declare(queue=queue, passive=True).consumer_count)
         except connection.channel_errors:

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Final
 
 import psutil
-from losses import HOST, MEGABYTE, Case, descendants, given_or_demonstration, run_here, share_of_memory
+from losses import MEGABYTE, Case, descendants, given_or_demonstration, laptop, run_here, share_of_memory
 
-from qanat.cli.run import Wish, connect
+from qanat.cli.run import Wish
 from qanat.cli.up.layout import Layout
-from qanat.cli.up.platform import Platform, free_port
 
 SETTLED_AFTER: Final = 10
 FLAT: Final = 0.05
@@ -73,13 +72,8 @@ def main() -> None:
         folder = Path(temporary)
         exposure = given_or_demonstration(folder)
         files, settings = exposure.of(Case(locations=10, samples=10, chunks=0), folder / "exposure")
-        layout = Layout(folder / "platform")
-        ports = {"port": free_port(HOST), "websocket_port": free_port(HOST)}
         states: list[State] = []
-        with (
-            Platform(layout=layout, models=[exposure.model], host=HOST, **ports),
-            connect(server=None, user=None, password=None, data_dir=layout.root) as client,
-        ):
+        with laptop(exposure.model, folder / "platform") as (platform, client):
             for number in range(options.runs):
                 chunks = 2 if number % 2 else None
                 output = folder / f"run-{number}"
@@ -95,7 +89,7 @@ def main() -> None:
                         v1=chunks is None,
                     ),
                 )
-                states.append(look(layout))
+                states.append(look(platform.layout))
                 print(f"{number + 1:4} {states[-1]}", flush=True)
     report(states)
 

@@ -8,6 +8,7 @@ processor time, and the ratio of the rival to ours. One round: nothing is first 
     python benchmarks/first_run.py
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -17,21 +18,19 @@ from pathlib import Path
 from typing import Final
 
 from losses import (
-    HOST,
     Case,
     Exposure,
     Figures,
     cpu_of_ended,
     given_or_demonstration,
+    laptop,
     measured,
     memory_in_use,
     run_here,
     run_plain,
 )
 
-from qanat.cli.run import Wish, connect
-from qanat.cli.up.layout import Layout
-from qanat.cli.up.platform import Platform, free_port
+from qanat.cli.run import Wish
 
 CASE: Final = Case(locations=10, samples=10, chunks=0)
 CACHE: Final = "NUMBA_CACHE_DIR"
@@ -45,12 +44,7 @@ def warm() -> None:
 
 def run_on_a_new_platform(exposure: Exposure, wish: Wish, folder: Path) -> None:
     """Start a platform, run, and end the platform."""
-    layout = Layout(folder / "platform")
-    port, websocket_port = free_port(HOST), free_port(HOST)
-    with (
-        Platform(layout=layout, models=[exposure.model], host=HOST, port=port, websocket_port=websocket_port),
-        connect(server=None, user=None, password=None, data_dir=layout.root) as client,
-    ):
+    with laptop(exposure.model, folder / "platform") as (_, client):
         run_here(client, wish)
 
 
@@ -63,6 +57,7 @@ def with_an_empty_cache(folder: Path, *steps: Callable[[], None]) -> list[Figure
 
 def main() -> None:
     """Measure and print."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     with tempfile.TemporaryDirectory(prefix="qanat-bench-") as temporary:
         folder = Path(temporary)
         exposure = given_or_demonstration(folder)

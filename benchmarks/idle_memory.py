@@ -26,7 +26,7 @@ from typing import Final
 
 import httpx
 import psutil
-from losses import HOST, MEGABYTE, Case, demonstration, run_here, share_of_memory, wish_of
+from losses import HOST, MEGABYTE, Case, demonstration, laptop, run_here, share_of_memory, wish_of
 from websockets.sync.client import connect as connect_websocket
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -36,9 +36,7 @@ from tests.live_server import PASSWORD  # noqa: E402 - after the path
 from tests.roles import Cluster  # noqa: E402 - after the path
 from tests.waiting import until  # noqa: E402 - after the path
 
-from qanat.cli.run import connect  # noqa: E402 - after the path
-from qanat.cli.up.layout import Layout  # noqa: E402 - after the path
-from qanat.cli.up.platform import Platform, free_port  # noqa: E402 - after the path
+from qanat.cli.up.platform import free_port  # noqa: E402 - after the path
 
 REFERENCE: Final = 2.6e9
 """Bytes of the reference platform's roles, idle on one node, as we were told."""
@@ -230,12 +228,7 @@ def together(folder: Path) -> None:
     """Measure `qanat up`."""
     exposure = demonstration(folder / "demo")
     os.environ.pop("QANAT_DATABASE_URL", None)
-    layout = Layout(folder / "platform")
-    ports = {"port": free_port(HOST), "websocket_port": free_port(HOST)}
-    with (
-        Platform(layout=layout, models=[exposure.model], host=HOST, **ports) as platform,
-        connect(server=None, user=None, password=None, data_dir=layout.root) as client,
-    ):
+    with laptop(exposure.model, folder / "platform") as (platform, client):
         case = Case(locations=100, samples=10, chunks=4)
         files, settings = exposure.of(case, folder / "exposure")
         run_here(client, wish_of(exposure, case, files, settings, output=folder / "first"))

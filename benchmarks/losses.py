@@ -240,6 +240,19 @@ def wish_of(exposure: Exposure, case: Case, files: Mapping[str, Path], settings:
     )
 
 
+@contextmanager
+def laptop(model: Path, folder: Path) -> Iterator[tuple[Platform, Client]]:
+    """Start what `qanat up` starts, on ports that are free, with its data in a folder; end it."""
+    layout = Layout(folder)
+    with (
+        Platform(
+            layout=layout, models=[model], host=HOST, port=free_port(HOST), websocket_port=free_port(HOST)
+        ) as platform,
+        connect(server=None, user=None, password=None, data_dir=layout.root) as client,
+    ):
+        yield platform, client
+
+
 def run_here(client: Client, wish: Wish) -> None:
     """Run through the API."""
     execute(client, wish, quiet=True)
@@ -263,18 +276,8 @@ def compare(
     exposure: Exposure, cases: Sequence[Case], *, rounds: range, folder: Path, skip_plain: bool
 ) -> Iterator[dict[str, object]]:
     """Measure and print, a line a case as soon as it is known; yield the medians, in which round 0 does not count."""
-    layout = Layout(folder / "platform")
     before = memory_in_use()
-    with (
-        Platform(
-            layout=layout,
-            models=[exposure.model],
-            host=HOST,
-            port=free_port(HOST),
-            websocket_port=free_port(HOST),
-        ),
-        connect(server=None, user=None, password=None, data_dir=layout.root) as client,
-    ):
+    with laptop(exposure.model, folder / "platform") as (_, client):
         # A worker that has just started imports the kernel, which it does once.
         small = Case(locations=10, samples=10, chunks=0)
         run_here(client, wish_of(exposure, small, *exposure.of(small, folder / "exposure"), output=folder / "warm"))

@@ -24,12 +24,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from losses import HOST, ROOT, Case, Exposure, given_or_demonstration
+from losses import HOST, ROOT, Case, Exposure, given_or_demonstration, laptop
 
 from qanat.cli.client import Client, ServerAway, ServerRefused
-from qanat.cli.run import connect, find_model
-from qanat.cli.up.layout import Layout
-from qanat.cli.up.platform import Platform, free_port
+from qanat.cli.run import find_model
+from qanat.cli.up.platform import free_port
 
 sys.path.insert(0, str(ROOT))
 from tests import postgres, rabbitmq
@@ -40,14 +39,9 @@ START_SECONDS: Final = 90.0
 
 
 @contextlib.contextmanager
-def laptop(model: Path, folder: Path) -> Iterator[Client]:
+def together(model: Path, folder: Path) -> Iterator[Client]:
     """Start what `qanat up` starts."""
-    layout = Layout(folder / "laptop")
-    ports = {"port": free_port(HOST), "websocket_port": free_port(HOST)}
-    with (
-        Platform(layout=layout, models=[model], host=HOST, **ports),
-        connect(server=None, user=None, password=None, data_dir=layout.root) as client,
-    ):
+    with laptop(model, folder / "laptop") as (_, client):
         yield client
 
 
@@ -150,7 +144,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    places = {"qanat up": laptop}
+    places = {"qanat up": together}
     if rabbitmq.programme() and postgres.binaries() is not None:
         places["PostgreSQL and RabbitMQ"] = cluster
     else:

@@ -4,8 +4,8 @@ python benchmarks/losses.py --locations 10 1000 10000 100000 --save cost.jsonl
 python benchmarks/plot_losses.py cost.jsonl docs/images/cost.svg
 """
 
+import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -20,9 +20,13 @@ FIGURES: Final = (("cpu", "CPU-seconds"), ("wall", "seconds of wall time"))
 WHO: Final = {"plain": ("oasislmf model run", "tab:gray"), "here": ("Qanat", "tab:blue")}
 
 
-def main(source: Path, target: Path) -> None:
+def main() -> None:
     """Draw a row of panels for what grows, a column for what it costs."""
-    cases = [json.loads(line) for line in source.read_text().splitlines()]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("saved", type=Path, help="what `losses.py --save` has written")
+    parser.add_argument("target", type=Path, help="the SVG file")
+    options = parser.parse_args()
+    cases = [json.loads(line) for line in options.saved.read_text().splitlines()]
     figure, axes = plt.subplots(len(PANELS), len(FIGURES), figsize=(9, 6.5), layout="constrained", squeeze=False)
     for row, (grows, fixed) in zip(axes, PANELS, strict=True):
         chosen = sorted(
@@ -34,7 +38,7 @@ def main(source: Path, target: Path) -> None:
             panel.set_ylabel(label)
     figure.suptitle("PiWind, ground-up, insured and reinsured losses, all ORD outputs, two cores")
     mpl.rcParams["svg.hashsalt"] = "qanat"  # the same figures give the same file
-    figure.savefig(target, metadata={"Date": None})
+    figure.savefig(options.target, metadata={"Date": None})
 
 
 def draw(panel: Any, cases: Sequence[dict[str, Any]], *, grows: str, cost: str) -> None:  # noqa: ANN401 - no types
@@ -55,4 +59,4 @@ def draw(panel: Any, cases: Sequence[dict[str, Any]], *, grows: str, cost: str) 
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main()

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -120,15 +121,19 @@ def main() -> None:
         ledger = Ledger()
         ledger.look([], [])
 
+        def each_for_themselves(count: int) -> None:
+            for _ in range(count):
+                look(1)
+
         def look(count: int) -> Any:  # noqa: ANN401 - what was told
             operations.tick(now=clock.now())
             return ledger.look([Listener(user_id=user.pk, wants=Wants.QUEUES) for user in users[:count]], [])
 
         print(f"{options.analyses} idle analyses on {'PostgreSQL' if options.postgresql else 'SQLite'}")
         for count in options.listeners:
-            queries, milliseconds, told = measured(lambda count=count: look(count))
+            queries, milliseconds, told = measured(partial(look, count))
             size = len(told.letters[0][1][0].text)
-            each, alone, _ = measured(lambda count=count: [look(1) for _ in range(count)])
+            each, alone, _ = measured(partial(each_for_themselves, count))
             print(
                 f"{count:4} listeners: {queries} queries, {milliseconds:.0f} ms, {size} bytes together; "
                 f"{each} queries, {alone:.0f} ms each for themselves"

@@ -44,12 +44,12 @@ PLAN: Final = {
     for chunks in (int(os.environ["RIVAL_CHUNKS"]),)
 }
 for name in {step.task for plan in PLAN.values() for step in plan.steps()}:
-    app.task(nothing, name=name)
+    app.task(name=name)(nothing)
 
 
 def canvas(queue: str, chunks: int) -> Signature:
     """Return a run's chain."""
-    links = []
+    links: list[Signature] = []
     stages = list(PLAN[chunks].stages)
     while stages:
         stage = stages.pop(0)

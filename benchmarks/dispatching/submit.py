@@ -24,9 +24,10 @@ from qanat.server.runs import clock  # noqa: E402
 
 def models(count: int) -> list[RiskModel]:
     """Return the benchmark's models; they are made the first time."""
-    found = list(RiskModel.objects.order_by("pk"))
-    group = None if found else make_group()
-    return found or [
+    if found := list(RiskModel.objects.order_by("pk")):
+        return found
+    group = make_group()
+    return [
         make_model(group, supplier_id="Supplier", model_id=f"Model{number}", version_id="1", run_mode=RunMode.V2)
         for number in range(count)
     ]
