@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from unittest.mock import Mock
 
 import pytest
@@ -128,6 +129,34 @@ def test_a_look_asks_no_more_of_the_database_when_more_runs_are_queued(world: Wo
 
     assert not Run.objects.filter(state="submitted").exists()
     assert asked[0] == asked[1]
+
+
+def statements(act: Callable[[], object]) -> int:
+    """Return how many statements change rows while something is done."""
+    with CaptureQueriesContext(connection) as queries:
+        act()
+    return sum(query["sql"].startswith(("INSERT", "UPDATE")) for query in queries)
+
+
+def test_chunks_are_made_ready_and_cancelled_in_as_many_statements_however_many_they_are(world: World) -> None:
+    made_ready, cancelled = [], []
+    for analysis_id, chunks in enumerate((3, 60), start=1):
+        world.submit(analysis_id, chunks=chunks)
+        while True:
+            world.control()
+            held = world.deliver(world.messages.pop(0))
+            if held is None:
+                continue
+            finishing = statements(partial(world.finish, held))
+            if Step.objects.filter(slug__startswith="prepare-keys-file", state=StepState.READY).count() == chunks:
+                break
+        made_ready.append(finishing)
+        world.control()
+        cancelled.append(statements(partial(world.cancel, analysis_id)))
+
+    assert made_ready[0] == made_ready[1]
+    assert cancelled[0] == cancelled[1]
+    assert Event.objects.filter(event="cancelled").count() == Step.objects.filter(state=StepState.CANCELLED).count()
 
 
 def test_a_claim_repeated_by_the_same_worker_is_answered_again(world: World) -> None:

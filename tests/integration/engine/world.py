@@ -82,7 +82,8 @@ class Statuses:
         self, *, run: Run, phase: Phase, no_keys: bool, outputs: Mapping[str, FileRef], now: dt.datetime
     ) -> None:
         """The run ended in error."""
-        self._follow(run, {phase: analysis_status.failed(phase, no_keys=no_keys)}, phase)
+        if run.analysis_id is not None:
+            self.apply(run.analysis_id, analysis_status.failed(phase, no_keys=no_keys))
 
     def cancelled(self, *, run: Run, phase: Phase, now: dt.datetime) -> None:
         """The run was cancelled."""

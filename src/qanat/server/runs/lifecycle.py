@@ -10,7 +10,7 @@ from qanat.domain.run_plan import PHASES
 from qanat.domain.step_state import Event as StepEvent
 from qanat.server.runs import artefacts, doorbell, log_context
 from qanat.server.runs.models import Event, Run, StockQueue
-from qanat.server.runs.steps import move
+from qanat.server.runs.steps import move_held
 
 
 def record(
@@ -35,8 +35,8 @@ def end(run: Run, *, to: RunState, now: datetime, detail: Mapping[str, Any] | No
     out = run.steps.filter(state__in=(StepState.SENT, StepState.RUNNING), queue__in=StockQueue.objects.values("name"))
     doorbell.revoke_after_commit(list(out.values_list("celery_id", flat=True)))
     # Held, for a step must not be marked as sent between being looked at and being cancelled.
-    for step in run.steps.select_for_update(no_key=True).filter(state__in=step_state.UNFINISHED):
-        move(step=step, event=StepEvent.CANCELLED, now=now, lease_until=None)
+    left = run.steps.select_for_update(no_key=True).filter(state__in=step_state.UNFINISHED)
+    move_held(steps=left, event=StepEvent.CANCELLED, now=now, lease_until=None)
     record(run, to=to, now=now, detail=detail, finished=now, **changes)
 
 

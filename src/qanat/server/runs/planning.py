@@ -24,7 +24,7 @@ from qanat.domain.step_state import Event as StepEvent
 from qanat.server.files.storage import storage
 from qanat.server.runs import canvas, lifecycle, projection
 from qanat.server.runs.models import Run, Step, StepEdge
-from qanat.server.runs.steps import digest_of, inputs_of, lock_run, move, outputs_of, release_children
+from qanat.server.runs.steps import digest_of, inputs_of, lock_run, move, move_held, outputs_of, release_children
 from qanat.server.runs.stock import served
 from qanat.storage.port import StorageError
 
@@ -104,9 +104,8 @@ def plan_run(*, run_id: int, now: datetime) -> None:
             loss_chunks=loss_chunks if v2 and run.kind != RunKind.INPUTS else None,
             now=now,
         )
-        for step in steps.values():
-            if step.parents_left == 0:
-                move(step=step, event=StepEvent.PARENTS_DONE, now=now, queued_at=now)
+        free = [step for step in steps.values() if step.parents_left == 0]
+        move_held(steps=free, event=StepEvent.PARENTS_DONE, now=now, queued_at=now)
         reused = _reuse(run, now=now)
     logger.info("Planned %s: %d steps, %d reused", run, len(steps), reused)
 

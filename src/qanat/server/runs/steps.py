@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F
 
 from qanat.contract.statuses import StepState
 from qanat.domain import step_state
@@ -55,9 +57,7 @@ def move(
     before = StepState(step.state)
     fence = step.fence
     target = step_state.after(before, event)
-    changes["state"] = target
-    if target in ENDS:
-        changes.setdefault("ended_at", now)
+    changes = _columns(target, now=now, changes=changes)
     if not _change([step.pk, before, fence], changes):
         return False
     log_context.tell_after_commit(step, event)
@@ -77,15 +77,50 @@ def move_idle(*, steps: Sequence[Step], event: StepEvent, now: datetime, **chang
         StepTransitionRefused: the table has no such transition from the state as loaded.
     """
     before = StepState(steps[0].state)
-    target = step_state.after(before, event)
     with transaction.atomic():
         rows = Step.objects.select_for_update(skip_locked=True).filter(pk__in=[step.pk for step in steps], state=before)
         fences = dict(rows.order_by().values_list("pk", "fence"))
         moved = [step for step in steps if fences.get(step.pk) == step.fence]
-        Step.objects.filter(pk__in=[step.pk for step in moved]).update(state=target, **changes)
-        events = [_event(step, event, now=now, before=before, target=target, fence=step.fence) for step in moved]
-        Event.objects.bulk_create(events)
+        _move_alike(moved, event, before=before, now=now, changes=changes)
     return len(moved)
+
+
+def move_held(*, steps: Iterable[Step], event: StepEvent, now: datetime, **changes: Any) -> None:  # noqa: ANN401 - columns
+    """Apply ``event`` to steps of one run, as ``move`` does, in as many statements for a thousand as for two.
+
+    The caller holds the run's row, and has loaded the steps since; those that ``move_idle`` could change it holds too.
+    ``steps`` are not brought up to date.
+
+    Raises:
+        StepTransitionRefused: the table has no such transition from the state of one.
+    """
+    by_state: dict[StepState, list[Step]] = defaultdict(list)
+    for step in steps:
+        by_state[StepState(step.state)].append(step)
+    for before, alike in by_state.items():
+        if len(alike) == 1:  # So it is most often, and then that costs least.
+            move(step=alike[0], event=event, now=now, **changes)
+        else:
+            _move_alike(alike, event, before=before, now=now, changes=changes)
+
+
+def _move_alike(
+    steps: Sequence[Step], event: StepEvent, *, before: StepState, now: datetime, changes: Mapping[str, object]
+) -> None:
+    """Apply ``event`` to steps whose rows are held and all in one state."""
+    target = step_state.after(before, event)
+    rows = Step.objects.filter(pk__in=[step.pk for step in steps])
+    rows.update(**_columns(target, now=now, changes=changes))
+    Event.objects.bulk_create(
+        _event(step, event, now=now, before=before, target=target, fence=step.fence) for step in steps
+    )
+    for step in steps:
+        log_context.tell_after_commit(step, event)
+
+
+def _columns(target: StepState, *, now: datetime, changes: Mapping[str, object]) -> dict[str, Any]:
+    """Return all columns of a step that change with its state."""
+    return {**({"ended_at": now} if target in ENDS else {}), **changes, "state": target}
 
 
 def _event(  # noqa: PLR0913 - a row of the table
@@ -187,11 +222,14 @@ def release_children(*, parents: Iterable[Step], now: datetime) -> bool:
     """
     found = False
     for parent in parents:
+        free: list[Step] = []
+        others: list[Step] = []
         for child in _children(parent.pk):
-            found = True
-            left = child.parents_left - 1
-            if left == 0 and child.state == StepState.WAITING:
-                move(step=child, event=StepEvent.PARENTS_DONE, now=now, parents_left=0, queued_at=now)
-            else:
-                Step.objects.filter(pk=child.pk).update(parents_left=left)
+            last = child.parents_left == 1 and child.state == StepState.WAITING
+            (free if last else others).append(child)
+        if others:
+            rows = Step.objects.filter(pk__in=[child.pk for child in others])
+            rows.update(parents_left=F("parents_left") - 1)
+        move_held(steps=free, event=StepEvent.PARENTS_DONE, now=now, parents_left=0, queued_at=now)
+        found = found or bool(free or others)
     return found
