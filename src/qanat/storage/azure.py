@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -14,10 +14,8 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 from azure.storage.blob import (
     BlobBlock,
     BlobClient,
-    BlobSasPermissions,
     ContainerClient,
     LinearRetry,
-    generate_blob_sas,
 )
 
 from qanat.storage.pieces import Reading, Resumed, as_file, part_of, parts
@@ -127,22 +125,6 @@ class AzureStorage:
             message = f"The container '{self._options.container}' did not copy the object: try again in a moment."
             raise StorageUnavailable(message)
         return size
-
-    def link(self, key: str, *, seconds: int, filename: str = "") -> str | None:
-        """Sign a URL; without the account's key there is none."""
-        blob = self._blob(key)
-        if not self._options.account_key:
-            return None
-        signature = generate_blob_sas(
-            account_name=self._options.account_name,
-            container_name=self._options.container,
-            blob_name=self._name(key),
-            account_key=self._options.account_key,
-            permission=BlobSasPermissions(read=True),
-            expiry=datetime.now(UTC) + timedelta(seconds=seconds),
-            content_disposition=f'attachment; filename="{filename}"' if filename else None,
-        )
-        return f"{blob.url}?{signature}"
 
     def discard_unfinished(self, *, before: datetime) -> None:
         """Do nothing: Azure forgets uncommitted blocks after a week by itself."""

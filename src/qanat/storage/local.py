@@ -80,12 +80,6 @@ class LocalStorage:
                 shutil.copyfile(path, temporary)
         return size
 
-    def link(self, key: str, *, seconds: int, filename: str = "") -> str | None:
-        """Return None: a directory is nothing that a browser could ask."""
-        del seconds, filename
-        checked(key)
-        return None
-
     def discard_unfinished(self, *, before: datetime) -> None:
         """Remove temporary files that nobody has written to since then."""
         for folder, _, names in os.walk(self.root):

@@ -40,12 +40,6 @@ class MemoryStorage:
         """Keep the same bytes under another key."""
         return self.write(target, [self._content(source)])
 
-    def link(self, key: str, *, seconds: int, filename: str = "") -> str | None:
-        """Return None: nobody else can look into this memory."""
-        del seconds, filename
-        checked(key)
-        return None
-
     def discard_unfinished(self, *, before: datetime) -> None:
         """Do nothing: there is nothing unfinished in memory."""
 

@@ -84,17 +84,6 @@ class Storage(Protocol):
             StorageUnavailable: the storage does not answer.
         """
 
-    def link(self, key: str, *, seconds: int, filename: str = "") -> str | None:
-        """Return a URL at which anybody can read the object for so long, or None where the storage has none.
-
-        Whoever hands it out must know that its receiver may read the object; whether the object is there is not asked.
-
-        Args:
-            key: the object.
-            seconds: how long the URL is good for.
-            filename: the name that a browser gives the download, where it is not the key.
-        """
-
     def discard_unfinished(self, *, before: datetime) -> None:
         """Remove what writers that were killed before then have left; it was never visible, but takes room."""
 

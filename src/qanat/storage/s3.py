@@ -136,14 +136,6 @@ class S3Storage:
             )
         return size
 
-    def link(self, key: str, *, seconds: int, filename: str = "") -> str | None:
-        """Sign a URL."""
-        parameters = {"Bucket": self._bucket, "Key": self._name(checked(key))}
-        if filename:
-            parameters["ResponseContentDisposition"] = f'attachment; filename="{filename}"'
-        url: str = self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds)
-        return url
-
     def discard_unfinished(self, *, before: datetime) -> None:
         """Abort uploads whose parts never became an object."""
         with self._asked(""):

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
 import pytest
 
 from qanat.storage.local import LocalStorage
@@ -185,19 +184,6 @@ def test_what_is_not_there_cannot_be_copied(storage: Storage) -> None:
         storage.copy("gone", "target")
 
     assert not storage.exists("target")
-
-
-def test_a_link_gives_the_object_to_whoever_has_it_or_there_is_none(storage: Storage) -> None:
-    storage.write("runs/1/a+b@c=d.csv", [b"content"])
-
-    link = storage.link("runs/1/a+b@c=d.csv", seconds=60, filename="losses.csv")
-
-    if link is not None:
-        answer = httpx.get(link)
-        assert (answer.status_code, answer.content) == (200, b"content")
-        assert answer.headers["Content-Disposition"] == 'attachment; filename="losses.csv"'
-        assert httpx.get(link.partition("?")[0]).status_code in {401, 403, 404}
-    assert (link is None) == isinstance(storage, LocalStorage | MemoryStorage)
 
 
 def test_a_large_object_goes_up_and_down_in_little_memory(storage: Storage) -> None:

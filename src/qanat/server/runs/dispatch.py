@@ -118,9 +118,14 @@ def _payload(step: Step) -> dict[str, object]:
     return dict(WorkDoorbell(**plain, alone=alone))
 
 
+def lives(*, now: datetime) -> Q:
+    """Return the condition that a worker lives and takes new steps."""
+    return Q(last_seen__gte=now - WORKER_IS_GONE_AFTER, draining=False)
+
+
 def live_workers(*, now: datetime) -> QuerySet[Worker]:
     """Return the workers that live and take new steps."""
-    return Worker.objects.filter(last_seen__gte=now - WORKER_IS_GONE_AFTER, draining=False)
+    return Worker.objects.filter(lives(now=now))
 
 
 def _due(*, now: datetime, stock: set[str]) -> list[Step]:

@@ -14,7 +14,7 @@ from qanat.domain.run_plan import is_for_all_cores
 from qanat.domain.step_state import SHOWN_AS
 from qanat.domain.waiting import Waiting
 from qanat.server.config.prepared import Prepared, among
-from qanat.server.runs.dispatch import WORKER_IS_GONE_AFTER
+from qanat.server.runs.dispatch import lives
 from qanat.server.runs.models import ACTIVE_RUN_STATES, Run, Step, Worker
 from qanat.server.runs.stock import served
 
@@ -132,8 +132,8 @@ def _open(run: Run, *, now: datetime) -> waiting.Open | None:
 
 
 def _service(run: Run, *, queue: str, now: datetime) -> waiting.Service:
-    serving = [worker for worker in Worker.objects.all() if queue in worker.queues]
-    living = [worker for worker in serving if worker.last_seen >= now - WORKER_IS_GONE_AFTER and not worker.draining]
+    serving = [worker for worker in Worker.objects.annotate(lives=lives(now=now)) if queue in worker.queues]
+    living = [worker for worker in serving if worker.lives]
     first = Q(run__priority__gt=run.priority) | Q(run__priority=run.priority, run__lt=run)
     others = Step.objects.filter(queue=queue, state__in=STARTED_OR_READY, run__state=RunState.ACTIVE).aggregate(
         busy=Count("pk", filter=Q(state=StepState.RUNNING)), ahead=Count("run", filter=first, distinct=True)
