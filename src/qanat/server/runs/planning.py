@@ -23,6 +23,7 @@ from qanat.domain.run_plan import PlannedStep
 from qanat.domain.step_state import Event as StepEvent
 from qanat.server.files.storage import storage
 from qanat.server.runs import canvas, lifecycle, projection
+from qanat.server.runs.claims import run_prefix
 from qanat.server.runs.models import Run, Step, StepEdge
 from qanat.server.runs.steps import digest_of, inputs_of, lock_run, move, move_held, outputs_of, release_children
 from qanat.server.runs.stock import served
@@ -158,7 +159,7 @@ def _reuse(run: Run, *, now: datetime) -> int:
     if served.is_stock(run.queue):
         return 0
     succeeded = run.line.filter(state=RunState.SUCCEEDED)
-    earlier = (
+    earlier = list(
         Step.objects.filter(
             run__in=run.line,
             run__gt=succeeded.aggregate(latest=Max("pk"))["latest"] or 0,
@@ -169,36 +170,34 @@ def _reuse(run: Run, *, now: datetime) -> int:
         .exclude(digest="")
         .order_by("pk")
     )
-    candidates = {step.digest: step for step in earlier}
-    if not candidates:
-        return 0
+    # To ask for each file takes as many requests to the storage, and all runs wait meanwhile.
+    stored = {key for run_id in {step.run_id for step in earlier} for key in storage().keys(run_prefix(run_id))}
+    candidates = {
+        step.digest: step for step in earlier if all(ref.key in stored for ref in outputs_of(step.result).values())
+    }
     reused = 0
     produced: dict[str, projection.FileRef] = {}
-    progress = True
-    while progress:
-        progress = False
+    while candidates:
+        done = []
         for step in run.steps.filter(state=StepState.READY, server_side=False).order_by("position"):
             digest = digest_of(step, inputs=inputs_of(step, produced=produced))
             before = candidates.get(digest)
-            if before is None or not _outputs_exist(before):
+            if before is None:
                 continue
-            detail = {"reused": before.pk}
             move(
                 step=step,
                 event=StepEvent.REUSED,
                 now=now,
-                detail=detail,
+                detail={"reused": before.pk},
                 digest=digest,
                 result=before.result,
                 output_log=before.output_log,
                 started_at=now,
             )
             produced |= outputs_of(before.result)
-            release_children(parents=[step], now=now)
-            reused += 1
-            progress = True
+            done.append(step)
+        if not done:
+            break
+        release_children(parents=done, now=now)
+        reused += len(done)
     return reused
-
-
-def _outputs_exist(step: Step) -> bool:
-    return all(storage().exists(ref.key) for ref in outputs_of(step.result).values())

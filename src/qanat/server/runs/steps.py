@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
 
 from qanat.contract.statuses import StepState
 from qanat.domain import step_state
@@ -220,16 +219,18 @@ def release_children(*, parents: Iterable[Step], now: datetime) -> bool:
 
     The caller holds the run's row, so that the counting cannot interleave. Return whether there were children.
     """
-    found = False
+    children: dict[int, Step] = {}
     for parent in parents:
-        free: list[Step] = []
-        others: list[Step] = []
         for child in _children(parent.pk):
-            last = child.parents_left == 1 and child.state == StepState.WAITING
-            (free if last else others).append(child)
-        if others:
-            rows = Step.objects.filter(pk__in=[child.pk for child in others])
-            rows.update(parents_left=F("parents_left") - 1)
-        move_held(steps=free, event=StepEvent.PARENTS_DONE, now=now, parents_left=0, queued_at=now)
-        found = found or bool(free or others)
-    return found
+            children.setdefault(child.pk, child).parents_left -= 1
+    free: list[Step] = []
+    waiting: dict[int, list[int]] = defaultdict(list)
+    for child in children.values():
+        if child.parents_left == 0 and child.state == StepState.WAITING:
+            free.append(child)
+        else:
+            waiting[child.parents_left].append(child.pk)
+    for left, ids in waiting.items():
+        Step.objects.filter(pk__in=ids).update(parents_left=left)
+    move_held(steps=free, event=StepEvent.PARENTS_DONE, now=now, parents_left=0, queued_at=now)
+    return bool(children)
