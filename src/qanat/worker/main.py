@@ -27,6 +27,7 @@ from qanat.contract.queues import INTERNAL_WORKER, model_of, model_queue, record
 from qanat.contract.statuses import RunMode
 from qanat.contract.worker_protocol import OURS, Hello
 from qanat.worker import compiled
+from qanat.worker.apart import keep_apart
 from qanat.worker.identity import ModelIdentity, identify, internal
 from qanat.worker.run_dir import sweep
 from qanat.worker.server import HttpServer, Refused, Server, ServerAway
@@ -50,6 +51,7 @@ def run(settings: WorkerSettings) -> int:
     model = _identity(settings)
     logs.process_is("worker", model=model_of(_queues(settings, model)[0]))
     settings.work_dir.mkdir(parents=True, exist_ok=True)
+    keep_apart(settings.work_dir)
     sweep(settings.work_dir, grace_seconds=settings.kill_after_seconds)
     server = HttpServer(settings.server, worker_key=settings.worker_key)
     supervisor = Supervisor(settings=settings, model=model, server=server)
