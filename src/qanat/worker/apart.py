@@ -1,6 +1,6 @@
 """The hint that lets a file system keep attempts' directories apart.
 
-ext4 puts what is made in a directory near it, and its directories too. Each attempt makes and removes some three hundred
+ext4 puts what is made in a directory near it, and its directories too. Each attempt makes and removes hundreds of
 files, so of a worker that does one run after another all new files are looked for among those that have just gone. A
 directory that is marked as the top of a hierarchy has what is in it spread over the disk, as ``/home`` should be
 (chattr(1), attribute T): attempts have nothing in common, so nothing is lost (docs/decisions/0031-attempts-apart.md).
