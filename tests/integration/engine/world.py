@@ -82,8 +82,8 @@ class Statuses:
         self, *, run: Run, phase: Phase, no_keys: bool, outputs: Mapping[str, FileRef], now: dt.datetime
     ) -> None:
         """The run ended in error."""
-        if run.analysis_id is not None:
-            self.apply(run.analysis_id, analysis_status.failed(phase, no_keys=no_keys))
+        failed = {half: analysis_status.failed(half, no_keys=no_keys) for half in analysis_status.FAILED}
+        self._follow(run, failed, phase)
 
     def cancelled(self, *, run: Run, phase: Phase, now: dt.datetime) -> None:
         """The run was cancelled."""

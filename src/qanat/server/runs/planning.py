@@ -9,6 +9,7 @@ import logging
 import uuid
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from functools import cache
 from typing import Final
 
 from django.db import DatabaseError, transaction
@@ -170,11 +171,13 @@ def _reuse(run: Run, *, now: datetime) -> int:
         .exclude(digest="")
         .order_by("pk")
     )
-    # To ask for each file takes as many requests to the storage, and all runs wait meanwhile.
-    stored = {key for run_id in {step.run_id for step in earlier} for key in storage().keys(run_prefix(run_id))}
-    candidates = {
-        step.digest: step for step in earlier if all(ref.key in stored for ref in outputs_of(step.result).values())
-    }
+    candidates = {step.digest: step for step in earlier}
+
+    @cache
+    def stored() -> set[str]:
+        # To ask for each file takes as many requests to the storage, and all runs wait meanwhile.
+        return {key for run_id in {step.run_id for step in earlier} for key in storage().keys(run_prefix(run_id))}
+
     reused = 0
     produced: dict[str, projection.FileRef] = {}
     while candidates:
@@ -182,7 +185,7 @@ def _reuse(run: Run, *, now: datetime) -> int:
         for step in run.steps.filter(state=StepState.READY, server_side=False).order_by("position"):
             digest = digest_of(step, inputs=inputs_of(step, produced=produced))
             before = candidates.get(digest)
-            if before is None:
+            if before is None or any(ref.key not in stored() for ref in outputs_of(before.result).values()):
                 continue
             move(
                 step=step,
