@@ -69,6 +69,9 @@ FOR_ALL_CORES: Final = frozenset(
     }
 )
 
+GO_THROUGH_EVENTS: Final = frozenset({tasks.RUN_ANALYSIS, tasks.GENERATE_LOSSES_CHUNK})
+"""Tasks in which the kernel goes through the events, each chunk through its share."""
+
 
 def is_for_all_cores(*, task: str, count: int) -> bool:
     """Say whether a step shares its work among all cores of a host; one of several chunks is for one core."""

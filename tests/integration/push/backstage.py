@@ -9,7 +9,8 @@ from django.test import RequestFactory
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from qanat.contract import queues
-from qanat.contract.statuses import AnalysisStatus, RunKind, RunMode, RunState
+from qanat.contract.statuses import AnalysisStatus, RunKind, RunMode, RunState, StepState
+from qanat.domain.run_plan import GO_THROUGH_EVENTS
 from qanat.server.analyses.models import Analysis
 from qanat.server.api.workers.tokens import step_token
 from qanat.server.queues.tasks import queue_digest
@@ -108,6 +109,16 @@ def take_any(analysis_id: int) -> str:
     held = workers.deliver(mine)
     assert held is not None
     return step_token(step_id=held.step_id, fence=held.fence)
+
+
+def take_one_that_goes_through_events(analysis_id: int) -> str:
+    """Have a worker take the first step of an analysis in which the kernel has events; return its token."""
+    going = Step.objects.filter(run__analysis_id=analysis_id, state=StepState.RUNNING, task__in=GO_THROUGH_EVENTS)
+    while True:
+        token = take_any(analysis_id)
+        if going.exists():
+            return token
+        finish_held(analysis_id)
 
 
 def finish_held(analysis_id: int) -> None:

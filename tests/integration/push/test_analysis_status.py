@@ -18,8 +18,8 @@ Eventually = Callable[[Callable[[], object]], None]
 
 @pytest.fixture
 def token(stage: Stage, running: int) -> str:
-    """The token of the first step of the analysis whose losses run."""
-    return stage.do(backstage.take_any, running)
+    """The token of the first step that goes through the events of the analysis whose losses run."""
+    return stage.do(backstage.take_one_that_goes_through_events, running)
 
 
 def say(stage: Stage, *messages: object, authorization: str = "") -> None:
@@ -52,6 +52,21 @@ def test_what_a_stock_kernel_says_of_a_running_analysis_is_shown(
     with stage.client(me.token) as client:
         shown = client.get(f"v2/analyses/{running}/run_progress/").json()
     assert shown == {"Status": "7/10 gul stages complete"}
+
+
+@pytest.mark.usefixtures("token")
+def test_losses_that_are_done_have_done_all_their_events_whatever_their_kernel_left_out(
+    stage: Stage, running: int, eventually: Eventually
+) -> None:
+    say(stage, {"analysis_pk": running, "events_total": 10})
+    eventually(lambda: stage.do(backstage.progress, running) == (0, 10))
+    say(stage, {"analysis_pk": running, "events_complete": 3})
+    eventually(lambda: stage.do(backstage.progress, running) == (3, 10))
+
+    stage.do(backstage.finish_held, running)
+    stage.do(backstage.finish, running)
+
+    assert stage.do(backstage.progress, running) == (10, 10)
 
 
 @pytest.mark.usefixtures("token")

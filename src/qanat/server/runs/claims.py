@@ -91,7 +91,7 @@ def heartbeat(
     )
     if held:
         if resources and "events_total" in resources:
-            progress.show(_load(step_id), now=now)
+            progress.show(_load(step_id).run, now=now)
         worker = Worker.objects.filter(pk__in=Step.objects.filter(pk=step_id).values("worker"), draining=True)
         return "drain" if worker.exists() else "continue"
     cancelled = Step.objects.filter(pk=step_id, fence=fence, state=StepState.CANCELLED).exists()

@@ -61,8 +61,8 @@ def commit(
         ):
             message = f"'{step.slug}' may no longer be committed: its run is {run.state}."
             raise StepRefused(message)
-        if "events_total" in step.resources:
-            progress.show(step, now=now)
+        if progress.is_known(step):
+            progress.show(run, now=now)
         if step.server_side:
             _publish(run, step, extra=outputs, now=now)
         others_follow = release_children(parents=[step], now=now)

@@ -8,8 +8,9 @@ from datetime import datetime
 
 from django.db import transaction
 
-from qanat.contract.statuses import Phase, RunState, StepState
+from qanat.contract.statuses import RunState, StepState
 from qanat.domain.chunking import share_of_events
+from qanat.domain.run_plan import GO_THROUGH_EVENTS
 from qanat.server.runs import progress
 from qanat.server.runs.claims import StepRefused, hold
 from qanat.server.runs.models import Owner, Run, Step
@@ -34,11 +35,11 @@ def of_step(*, step_id: int, fence: int, total: int | None, done: int | None, no
     """
     with transaction.atomic():
         run, step = hold(step_id=step_id, fence=fence)
-        if run.state != RunState.ACTIVE or step.phase != Phase.LOSSES:
+        if run.state != RunState.ACTIVE or step.task not in GO_THROUGH_EVENTS:
             message = f"'{step.slug}' has no events to be done: its run is {run.state}."
             raise StepRefused(message)
         share = None if total is None else share_of_events(total, index=step.index, count=step.count)
-        _note(step, step.slug, total=share, done=done, now=now)
+        _note(run, step.slug, total=share, done=done, now=now)
 
 
 def of_owner(*, owner: Owner, total: int | None, done: int | None, now: datetime) -> None:
@@ -57,18 +58,15 @@ def of_owner(*, owner: Owner, total: int | None, done: int | None, now: datetime
             raise NotRunning(message)
         known = active.plan.get(progress.REPORTED, {}).get(progress.WHOLE_RUN, {})
         again = running.count > 1 and total is not None and total == known.get("events_total")
-        running.run = active
-        _note(running, progress.WHOLE_RUN, total=None if again else total, done=done, now=now)
+        _note(active, progress.WHOLE_RUN, total=None if again else total, done=done, now=now)
 
 
 def _running_losses(run: Run) -> Step | None:
-    running = run.steps.filter(state=StepState.RUNNING, phase=Phase.LOSSES, server_side=False)
-    return running.order_by("position").last()
+    return run.steps.filter(state=StepState.RUNNING, task__in=GO_THROUGH_EVENTS).first()
 
 
-def _note(step: Step, key: str, *, total: int | None, done: int | None, now: datetime) -> None:
-    """Keep a report with the run of a step, whose row the caller holds, and show it."""
-    run = step.run
+def _note(run: Run, key: str, *, total: int | None, done: int | None, now: datetime) -> None:
+    """Keep a report with a run, whose row the caller holds, and show it."""
     reported = run.plan.get(progress.REPORTED, {})
     before = reported.get(key, {}) if total is None else {"events_total": total}
     if "events_total" not in before:
@@ -76,4 +74,4 @@ def _note(step: Step, key: str, *, total: int | None, done: int | None, now: dat
     events_done = min(before.get("events_done", 0) + (done or 0), before["events_total"])
     run.plan = {**run.plan, progress.REPORTED: {**reported, key: {**before, "events_done": events_done}}}
     run.save(update_fields=["plan"])
-    progress.show(step, now=now)
+    progress.show(run, now=now)
