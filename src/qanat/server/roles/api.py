@@ -24,7 +24,7 @@ from qanat.server.realtime.answers import Answer
 from qanat.server.realtime.events import Streams
 from qanat.server.realtime.watcher import Watcher
 from qanat.server.roles.bridge import Bridge, Environ
-from qanat.server.roles.connections import HttpProtocol, use_all_descriptors
+from qanat.server.roles.connections import HttpProtocol, Server, use_all_descriptors
 from qanat.server.roles.forking import keep_shared
 from qanat.server.roles.lifeline import Lifeline
 
@@ -96,7 +96,7 @@ class ApiProcess(Worker):  # type: ignore[misc]
             timeout_graceful_shutdown=STOP_SECONDS,
             backlog=self.cfg.backlog,
         )
-        server = uvicorn.Server(config)
+        server = Server(config)
 
         async def serve() -> None:
             # gunicorn's way to end a process at once, which uvicorn does not know.

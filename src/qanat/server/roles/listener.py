@@ -5,7 +5,7 @@ import threading
 import uvicorn
 
 from qanat.server.probes.application import Probes, only_probes
-from qanat.server.roles.connections import HttpProtocol
+from qanat.server.roles.connections import HttpProtocol, Server
 
 
 def listen(*, host: str, port: int) -> None:
@@ -23,5 +23,5 @@ def listen(*, host: str, port: int) -> None:
         server_header=False,
     )
     sockets = [config.bind_socket()]
-    server = uvicorn.Server(config)
+    server = Server(config)
     threading.Thread(target=server.run, kwargs={"sockets": sockets}, name="probes", daemon=True).start()

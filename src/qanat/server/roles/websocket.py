@@ -7,7 +7,7 @@ from typing import Final
 import uvicorn
 
 from qanat.server.config.asgi import application
-from qanat.server.roles.connections import HttpProtocol, WebSocketProtocol, use_all_descriptors
+from qanat.server.roles.connections import HttpProtocol, Server, WebSocketProtocol, use_all_descriptors
 
 LONGEST_MESSAGE: Final = 2**18
 """Bytes that a client may send at once."""
@@ -22,7 +22,7 @@ def serve(*, host: str, port: int) -> None:
     use_all_descriptors()
     # uvicorn raises it once more when it has stopped; what this process leaves behind is then still to be removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    uvicorn.run(
+    config = uvicorn.Config(
         application,
         host=host,
         port=port,
@@ -37,3 +37,4 @@ def serve(*, host: str, port: int) -> None:
         server_header=False,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
+    Server(config).run(sockets=[config.bind_socket()])
