@@ -53,7 +53,7 @@ def _serve_steps(control: socket.socket, *, parent: int) -> NoReturn:
 
     tools = tool_server.load()
     late_imports.load(late_imports.STEPS)
-    numba_cache.load_all(packages={tool_server.DISTRIBUTION})
+    numba_cache.load_all(packages={tool_server.DISTRIBUTION, "qanat"})
 
     def run_step(lifeline: Lifeline) -> int:
         return runner.main(Path(sys.argv[1]), lifeline=lifeline, tools=tools)

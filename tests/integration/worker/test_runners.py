@@ -4,10 +4,8 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 
-import pandas as pd
 import psutil
 import pytest
 
@@ -25,9 +23,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="runners are forked on Linux only"),
 ]
 LIGHT = tasks.COLLECT_KEYS
-EXCEEDANCE = ("ept.csv", "psept.csv", "ept.parquet", "psept.parquet")
-"""Tables in which the kernel adds a period's losses up, in single precision, in the order of the chunks."""
-SINGLE_PRECISION = 1e-6
 Eventually = Callable[[Callable[[], object]], None]
 
 
@@ -46,16 +41,6 @@ def see_through(runner: FromZygote | Spawned) -> int:
         return runner.wait().exit_code
     finally:
         runner.close()
-
-
-def close(table: bytes, other: bytes) -> bool:
-    """Say whether two tables are the same but for what single precision leaves open."""
-    one, two = (pd.read_parquet(BytesIO(t)) if t[:4] == b"PAR1" else pd.read_csv(BytesIO(t)) for t in (table, other))
-    try:
-        pd.testing.assert_frame_equal(one, two, rtol=SINGLE_PRECISION, atol=0)
-    except AssertionError:
-        return False
-    return True
 
 
 def warm_processes() -> list[psutil.Process]:
@@ -94,7 +79,7 @@ def test_losses_are_the_same_forked_or_not_and_however_they_are_cut(
         found = losses(model, runners, settings=settings, chunks=chunks)
         assert found.keys() == expected.keys()
         for name, table in expected.items():
-            assert found[name] == table or (name.endswith(EXCEEDANCE) and close(found[name], table)), (name, chunks)
+            assert found[name] == table, (name, chunks)
 
 
 def test_what_needs_the_kernel_is_forked_in_a_session_of_its_own(runners: Runners, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from ods_tools.oed import OdsException, OedExposure
 
 from qanat.contract import labels
 from qanat.worker.identity import ModelIdentity
-from qanat.worker.kernel import keys_order, numba_cache, oed_values, run_scripts
+from qanat.worker.kernel import event_order, keys_order, numba_cache, oed_values, run_scripts
 from qanat.worker.kernel.port import (
     INPUTS,
     ExposureRefused,
@@ -39,6 +39,11 @@ EXPOSURE_PARAMETERS: Final = {
     labels.REINSURANCE_SCOPE: "oed_scope_csv",
 }
 EXPOSURE_CONFIG: Final = OedExposure.DEFAULT_EXPOSURE_CONFIG_NAME
+RUNNER: Final = "supplier_model_runner.py"
+"""In the package of a model: how it does its losses, in place of the kernel."""
+ONE_SCRIPT: Final = ("model_custom_gulcalc", "model_py_server")
+"""Of a model's configuration: a loss tool of its own, of which the kernel asks the logs; a server beside the tools."""
+WORK: Final = "work"
 SETTINGS_WRITTEN: Final = Path("output") / "analysis_settings.json"
 """Where the directory step leaves the settings with all defaults filled in, relative to the run directory."""
 MONITOR_EVERY_SECONDS: Final = 600.0
@@ -82,6 +87,13 @@ class OasisKernel:
     def has_pre_analysis(self) -> bool:
         """Whether the configuration names a hook."""
         return bool(self._parameters.get("exposure_pre_analysis_module"))
+
+    @property
+    def _wants_one_script(self) -> bool:
+        """Whether the model changes what the kernel's script does, in ways that its scripts of chunks do not know."""
+        package = self._parameters.get("model_package_dir")
+        has_runner = package is not None and Path(package, RUNNER).exists()
+        return has_runner or any(map(self._parameters.get, ONE_SCRIPT))
 
     @property
     def model_data(self) -> Path | None:
@@ -129,7 +141,12 @@ class OasisKernel:
                 self._manager.post_file_gen(**given)
 
     def losses(self, job: LossesJob) -> None:
-        """Run ``generate_oasis_losses``, hooks included."""
+        """Do as for one chunk; or run ``generate_oasis_losses``, hooks included, where a model needs it."""
+        if not self._wants_one_script:
+            self.losses_directory(job)
+            self.losses_chunk(job, index=0, count=1)
+            self.losses_output(job)
+            return
         with _script_errors(job):
             self._manager.generate_oasis_losses(**self._losses(job), kernel_num_processes=job.processes)
 
@@ -156,6 +173,7 @@ class OasisKernel:
     def losses_output(self, job: LossesJob) -> None:
         """Run ``generate_losses_output``, and the model's hook after it."""
         with _script_errors(job):
+            event_order.settle(job.run_directory / WORK)
             given = self._losses(job)
             self._manager.generate_losses_output(
                 **given, kernel_num_processes=job.processes, max_process_id=job.processes
