@@ -41,8 +41,8 @@ EXPOSURE_PARAMETERS: Final = {
 EXPOSURE_CONFIG: Final = OedExposure.DEFAULT_EXPOSURE_CONFIG_NAME
 RUNNER: Final = "supplier_model_runner.py"
 """In the package of a model: how it does its losses, in place of the kernel."""
-ONE_SCRIPT: Final = ("model_custom_gulcalc", "model_py_server")
-"""Of a model's configuration: a loss tool of its own, of which the kernel asks the logs; a server beside the tools."""
+ONE_SCRIPT: Final = ("model_custom_gulcalc_log_start", "model_custom_gulcalc_log_finish", "model_py_server")
+"""Of a model's configuration: what the logs of its own loss tool must say, and a server beside the tools."""
 WORK: Final = "work"
 SETTINGS_WRITTEN: Final = Path("output") / "analysis_settings.json"
 """Where the directory step leaves the settings with all defaults filled in, relative to the run directory."""
