@@ -100,16 +100,20 @@ class Up:
         return bool(victims)
 
     def kill_all(self) -> None:
-        """Kill -9 everything at once."""
-        victims = self.processes()
-        assert len(victims) > len(ROLES)
-        for victim in victims:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                victim.kill()
+        """Kill -9 everything at once, and with it what the victims start while they are found."""
+        assert len(self.processes()) > len(ROLES)
         assert self._process is not None
+
+        def dead() -> bool:
+            victims = [victim for victim in self.processes() if lives(victim)]
+            for victim in victims:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    victim.kill()
+            return not victims
+
+        until(dead, what="all are dead")
         self._process.wait(timeout=30)
         self._process = None
-        until(lambda: not any(map(lives, self.processes())), what="all are dead")
         self.layout.running.unlink()
         (self.layout.root / "up.log").unlink()
 
