@@ -1,5 +1,7 @@
 """What exceedance curves are made from comes in the order of events, however many processes have written it."""
 
+import errno
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -80,6 +82,19 @@ def test_an_index_says_where_blocks_are_now(tmp_path: Path) -> None:
 
     merged = (ONE, TWO, TWO_AGAIN, THREE, FOUR)
     assert files_of(found) == {"P1.bin": stream(*merged), "P1.idx": index(*merged)}
+
+
+def test_a_disk_that_is_full_is_an_error_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", no_room, raising=False)
+
+    with pytest.raises(OSError, match="No space left"):
+        settled(tmp_path, stream(TWO), stream(ONE))
+
+    found = files_of(tmp_path / "gul_S1_summaryleccalc")
+    assert (found["P1.bin"], found["P2.bin"]) == (stream(TWO), stream(ONE))
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ event and summary a block of event, summary, exposure, and pairs of sample and l
 Words have four bytes. Beside each may lie an index of the blocks (``.idx``).
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -34,6 +35,9 @@ def settle(work: Path) -> None:
 
     Args:
         work: folder of what the kernel's processes have written; changed in place.
+
+    Raises:
+        OSError: there is no room for it.
     """
     if oasis_int != np.int32 or oasis_float != np.float32:
         return
@@ -57,7 +61,7 @@ def _settle(files: Sequence[Path], streams: Sequence[Words]) -> None:
     places = np.empty_like(sizes)
     places[order] = HEADING + np.cumsum(sizes[order]) - sizes[order]
     new = files[0].with_suffix(".new")
-    merged = np.memmap(new, np.int32, "w+", shape=HEADING + int(sizes.sum()))
+    merged = _mapped(new, words=HEADING + int(sizes.sum()))
     merged[:HEADING] = streams[0][:HEADING]
     done = 0
     for stream, begin in zip(streams, begins, strict=True):
@@ -75,6 +79,16 @@ def _settle(files: Sequence[Path], streams: Sequence[Words]) -> None:
         index["offset"] *= WORD
         index.tofile(indices[0])
     new.rename(files[0])
+
+
+def _mapped(path: Path, *, words: int) -> Words:
+    """Make a file and map it; that the disk is full is an error here, and would later be the end of the process."""
+    with path.open("wb") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, words * WORD)
+        else:
+            file.truncate(words * WORD)
+    return np.memmap(path, np.int32, "r+")
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator] # numba has no types
