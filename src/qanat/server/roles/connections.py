@@ -124,8 +124,8 @@ class HttpProtocol(HttpToolsProtocol):
         self.in_heading = False
         self.scope["extensions"] = {HANG_UP: self.transport.abort}  # type: ignore[dict-item] # ours
         super().on_headers_complete()
-        if self.server_state.stopping and not self._is_idle():
-            self.cycle.keep_alive = False  # The next request goes to another server.
+        if self.server_state.stopping:
+            self.shutdown()
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):

@@ -22,6 +22,7 @@ from qanat.worker.identity import ModelIdentity
 from qanat.worker.kernel import event_order, keys_order, numba_cache, oed_values, run_scripts
 from qanat.worker.kernel.port import (
     INPUTS,
+    WORK,
     ExposureRefused,
     InputsJob,
     KernelError,
@@ -43,7 +44,6 @@ RUNNER: Final = "supplier_model_runner.py"
 """In the package of a model: how it does its losses, in place of the kernel."""
 ONE_SCRIPT: Final = ("model_custom_gulcalc_log_start", "model_custom_gulcalc_log_finish", "model_py_server")
 """Of a model's configuration: what the logs of its own loss tool must say, and a server beside the tools."""
-WORK: Final = "work"
 SETTINGS_WRITTEN: Final = Path("output") / "analysis_settings.json"
 """Where the directory step leaves the settings with all defaults filled in, relative to the run directory."""
 MONITOR_EVERY_SECONDS: Final = 600.0

@@ -40,6 +40,8 @@ class InputsJob:
 
 INPUTS: Final = "input"
 """Where a run directory has its inputs. The kernel copies what lies elsewhere."""
+WORK: Final = "work"
+"""Of a run directory: what the kernel's processes have written, from which the reports are made."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Final
 
 from qanat.contract import labels
 from qanat.worker import archives, progress
-from qanat.worker.kernel.port import INPUTS, ExposureRefused, KernelError, LossesJob
+from qanat.worker.kernel.port import INPUTS, WORK, ExposureRefused, KernelError, LossesJob
 from qanat.worker.steps.base import StepJob
 from qanat.worker.steps.combining import add_occurrences
 
@@ -59,7 +59,7 @@ def chunk(job: StepJob) -> None:
         (run / "log").mkdir(exist_ok=True)
         job.outputs[label] = archives.pack(run, job.out / "log.tar", members=["log"])
     label = labels.chunk(labels.WORK_CHUNK, job.index)
-    job.outputs[label] = archives.pack(run, job.out / "work.tar", members=["work"])
+    job.outputs[label] = archives.pack(run, job.out / "work.tar", members=[WORK])
 
 
 def output(job: StepJob) -> None:
@@ -68,7 +68,7 @@ def output(job: StepJob) -> None:
     for label in job.inputs:
         if label.startswith((f"{labels.WORK_CHUNK}-", f"{labels.LOG_CHUNK}-")):
             job.unpack(label, run)
-    processes = int(json.loads((run / "work" / PROCESSES).read_text()))
+    processes = int(json.loads((run / WORK / PROCESSES).read_text()))
     _reported(job, run, lambda: job.kernel().losses_output(_losses_job(job, processes=processes)))
 
 
@@ -89,7 +89,7 @@ def cleanup(job: StepJob) -> None:
 
 def _work_of_chunk(run: Path, *, number: int) -> Path:
     """Return the folder that the reports are made from; one process of several has written to a folder of its own."""
-    work, own = run / "work", run / f"{number}.work"
+    work, own = run / WORK, run / f"{number}.{WORK}"
     if own.is_dir():
         shutil.rmtree(work, ignore_errors=True)
         own.rename(work)
